@@ -1,0 +1,29 @@
+/** The limits of one container, as asked for; an absent field is no limit. */
+export interface Resources {
+  readonly memoryBytes?: number;
+  /** Memory plus swap, as docker's --memory-swap; -1: no limit on swap. */
+  readonly memorySwapBytes?: number;
+  readonly memoryReservationBytes?: number;
+  readonly memorySwappiness?: number;
+  /** Billionths of a CPU: `--cpus 0.5` is 500_000_000. */
+  readonly nanoCpus?: number;
+  readonly cpuPeriodMicroseconds?: number;
+  readonly cpuQuotaMicroseconds?: number;
+  /** 2 to 262144; 1024 is the usual weight. */
+  readonly cpuShares?: number;
+  /** Lists of the form `0-2,5`. */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** -1 or 0: no limit. */
+  readonly pidsLimit?: number;
+}
+
+/** One rule of the device filter (runtime-spec config-linux.md, "Allowed Device list"); -1: any number. */
+export interface DeviceRule {
+  readonly allow: boolean;
+  readonly type: "a" | "b" | "c";
+  readonly major: number;
+  readonly minor: number;
+  /** Any of `r`, `w`, `m`. */
+  readonly access: string;
+}

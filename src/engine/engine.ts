@@ -1,0 +1,139 @@
+import type { ImageStore } from "../images/image-store.ts";
+import type {
+  AttachRequest,
+  AttachSession,
+  Container,
+  ContainerSpec,
+  EngineEvent,
+  Exec,
+  ExecSpec,
+  OutputStream,
+  Places,
+  WaitCondition,
+  WaitResult,
+} from "./types.ts";
+
+/** What a plan would do, as data for --explain and --dry-run. */
+export interface ExplainedStep {
+  readonly index: number;
+  readonly side: "engine" | "supervisor" | "container";
+  /** `mount a fresh proc at /proc` */
+  readonly reason: string;
+  /** `move_mount(proc, "", root, "proc", 4)` */
+  readonly call: string;
+  /** Filled by --timings: nanoseconds that the step took. */
+  readonly nanoseconds?: number;
+}
+
+export interface LogRequest {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  /** Nanoseconds since the epoch; 0n: from the start. */
+  readonly sinceNano: bigint;
+  /** 0n: to the end. */
+  readonly untilNano: bigint;
+  /** Last lines; null: all. */
+  readonly tail: number | null;
+}
+
+export interface LogLine {
+  readonly stream: OutputStream;
+  /** RFC 3339 with nanoseconds, as the log holds it. */
+  readonly timestamp: string;
+  /** The bytes as written, with the newline unless the line was a part. */
+  readonly data: Uint8Array;
+}
+
+/** What system check found: a host resource without an owner, or an owner without its resource. */
+export interface Finding {
+  readonly kind:
+    | "mount"
+    | "cgroup"
+    | "process"
+    | "directory"
+    | "layer"
+    | "blob"
+    | "container"
+    | "socket";
+  readonly what: string;
+  readonly problem: string;
+  readonly repaired: boolean;
+}
+
+export interface HostFacts {
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly cgroupVersion: 1 | 2;
+  /** "v1", "v2" or "hybrid". */
+  readonly cgroupLayout: string;
+  readonly hostname: string;
+}
+
+/**
+ * The engine's verbs. A container is named by its name, its ID or an unambiguous start of its ID; every verb throws
+ * `not-found` when there is none. All errors are TiffinErrors.
+ */
+export interface Engine {
+  readonly id: string;
+  readonly places: Places;
+  readonly images: ImageStore;
+  readonly host: HostFacts;
+
+  /** @throws already-exists (name), not-found (image), invalid-argument */
+  createContainer(request: {
+    name: string;
+    spec: ContainerSpec;
+  }): Promise<{ id: string; warnings: string[] }>;
+  /** @throws not-modified when it runs already; conflict when paused; command-not-found, command-not-executable */
+  startContainer(
+    name: string,
+    options?: { timings?: boolean },
+  ): Promise<{ timings?: ExplainedStep[] }>;
+  /** The plan of a start without doing it, for a spec that need not exist as a container. */
+  explain(request: { name: string; spec: ContainerSpec }): Promise<ExplainedStep[]>;
+  /** @throws not-modified when it does not run */
+  stopContainer(name: string, options: { signal?: string; timeoutSeconds?: number }): Promise<void>;
+  /** @throws conflict when it does not run */
+  killContainer(name: string, signal: string): Promise<void>;
+  /** @throws conflict when it runs and force is false */
+  removeContainer(name: string, options: { force: boolean; volumes: boolean }): Promise<void>;
+  /** Returns once the wait is registered; `result` resolves when the condition holds. */
+  waitContainer(
+    name: string,
+    condition: WaitCondition,
+    signal?: AbortSignal,
+  ): { result: Promise<WaitResult> };
+  container(name: string): Container;
+  /** Newest first. */
+  containers(): Container[];
+  /** Bytes of the container's own layer. */
+  containerSize(name: string): Promise<number>;
+  /** May be called before the start: the session then waits for it. @throws conflict */
+  attach(name: string, request: AttachRequest): Promise<AttachSession>;
+  resizeContainer(name: string, rows: number, columns: number): Promise<void>;
+  logs(name: string, request: LogRequest, signal?: AbortSignal): AsyncIterable<LogLine[]>;
+
+  /** @throws conflict when the container does not run */
+  createExec(name: string, spec: ExecSpec): Promise<{ id: string }>;
+  /** `detach`: resolves once it runs, without a session. Else `session` carries its streams until it ends. */
+  startExec(
+    id: string,
+    options: { detach: boolean; tty: boolean },
+  ): Promise<AttachSession | undefined>;
+  exec(id: string): Exec;
+  /** Ids of the container's execs. */
+  execs(name: string): string[];
+  resizeExec(id: string, rows: number, columns: number): Promise<void>;
+
+  /** Past events from `sinceNano` on (those that are still kept), then live ones until `untilNano` or the signal. */
+  events(
+    options: { sinceNano?: bigint; untilNano?: bigint },
+    signal: AbortSignal,
+  ): AsyncIterable<EngineEvent>;
+  systemCheck(options: { repair: boolean }): Promise<Finding[]>;
+  close(): Promise<void>;
+}

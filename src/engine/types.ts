@@ -1,0 +1,207 @@
+import type { Resources } from "../cgroups/resources.ts";
+
+export type ContainerStatus =
+  | "created"
+  | "running"
+  | "paused"
+  | "restarting"
+  | "removing"
+  | "exited"
+  | "dead";
+
+/** A mount that the user asked for. `asked` keeps the option's form, so that inspect can show it again. */
+export interface MountSpec {
+  readonly asked: "volume-flag" | "mount-flag" | "tmpfs-flag";
+  readonly type: "bind" | "tmpfs" | "volume";
+  /** Host path (bind), volume name (volume, "" is anonymous), empty (tmpfs). */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** private, rprivate, slave, rslave, shared, rshared; "" is the default (rprivate). */
+  readonly propagation: string;
+  /** Make the host directory when it is missing (docker's -v does, --mount does not). */
+  readonly createSource: boolean;
+  /** `:me`: the owner of the host directory and the container's user are the same person, both ways. */
+  readonly asOwner: boolean;
+  /** tmpfs: mount options such as `size=64m`, `mode=1770`, `noexec`. Binds: docker's further words (`z`, `Z`, `nocopy`). */
+  readonly options: readonly string[];
+}
+
+export interface DeviceSpec {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  /** Any of `r`, `w`, `m`. */
+  readonly access: string;
+}
+
+export interface Ulimit {
+  readonly name: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** What the user asked for, merged with the image's configuration at create; it does not change afterwards. */
+export interface ContainerSpec {
+  /** As the user wrote it. */
+  readonly image: string;
+  readonly entrypoint: readonly string[] | null;
+  readonly command: readonly string[] | null;
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly user: string;
+  readonly groupAdd: readonly string[];
+  readonly hostname: string;
+  readonly domainname: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  /** "" is SIGTERM. */
+  readonly stopSignal: string;
+  /** null is 10 s. */
+  readonly stopTimeoutSeconds: number | null;
+  readonly exposedPorts: readonly string[];
+  /** Paths of the image's (or --volume's) anonymous volumes. */
+  readonly volumes: readonly string[];
+  readonly autoRemove: boolean;
+  readonly init: boolean;
+  readonly readOnlyRootfs: boolean;
+  readonly privileged: boolean;
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly securityOptions: readonly string[];
+  readonly mounts: readonly MountSpec[];
+  readonly devices: readonly DeviceSpec[];
+  /** "" is private. host, container:ID, for ipc also shareable, none, private. */
+  readonly pidMode: string;
+  readonly ipcMode: string;
+  readonly utsMode: string;
+  /** "" is a range of its own; host. */
+  readonly usernsMode: string;
+  /** "" is private; host, private. */
+  readonly cgroupnsMode: string;
+  /** default, bridge, none, host, container:ID. */
+  readonly networkMode: string;
+  readonly ulimits: readonly Ulimit[];
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** 0 is 64 MiB. */
+  readonly shmBytes: number;
+  /** Seconds by which the container's monotonic and boot-time clocks differ from the host's. */
+  readonly timeOffsetSeconds: number;
+  readonly resources: Resources;
+  readonly oomScoreAdjust: number;
+  readonly logDriver: string;
+  readonly logOptions: Readonly<Record<string, string>>;
+  readonly restartPolicy: { readonly name: string; readonly maximumRetryCount: number };
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  /** Of the container's first process, on the host; 0 when it does not run. */
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Why it could not be started, or "". */
+  readonly error: string;
+  /** ISO 8601 with nanoseconds; "0001-01-01T00:00:00Z" is never. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+export interface Container {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  /** Without docker's leading slash. */
+  readonly name: string;
+  readonly createdAt: string;
+  readonly imageId: string;
+  readonly spec: ContainerSpec;
+  readonly state: ContainerState;
+  /** First host id of the container's range of 65,536; 0 without a user namespace. */
+  readonly idBase: number;
+  readonly logPath: string;
+  /** Host path of the merged root as the container sees it, or "" when it does not run. */
+  readonly restartCount: number;
+}
+
+export type OutputStream = "stdout" | "stderr";
+
+export interface OutputChunk {
+  readonly stream: OutputStream;
+  readonly data: Uint8Array;
+}
+
+/** A live connection to a container's or exec's streams. */
+export interface AttachSession {
+  /** Ends when the process has exited and all its output was delivered, after `close`, or at the detach keys. */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Resolves when more may be written. */
+  write(data: Uint8Array): Promise<void>;
+  closeStdin(): void;
+  close(): void;
+}
+
+export interface AttachRequest {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Replay the log first. */
+  readonly logs: boolean;
+  /** Stay connected. */
+  readonly stream: boolean;
+  /** "" is ctrl-p,ctrl-q. */
+  readonly detachKeys: string;
+}
+
+export interface ExecSpec {
+  readonly command: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly privileged: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly detachKeys: string;
+}
+
+export interface Exec {
+  readonly id: string;
+  readonly containerId: string;
+  readonly spec: ExecSpec;
+  readonly running: boolean;
+  readonly pid: number;
+  readonly exitCode: number | null;
+}
+
+/** One event, in docker's words (https://docs.docker.com/reference/api/engine, "Monitor events"). */
+export interface EngineEvent {
+  readonly type: "container" | "image" | "volume" | "network" | "daemon";
+  readonly action: string;
+  readonly actorId: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since the epoch. */
+  readonly timeNano: bigint;
+}
+
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+export interface WaitResult {
+  readonly exitCode: number;
+  readonly error?: string;
+}
+
+/** Where an engine keeps its things; engines with different places do not touch each other. */
+export interface Places {
+  /** State that survives a reboot: /var/lib/tiffin. */
+  readonly root: string;
+  /** Run-time files: /run/tiffin. */
+  readonly run: string;
+  /** Path of the API's unix socket. */
+  readonly socket: string;
+}

@@ -1,0 +1,92 @@
+/** The content of an OCI image configuration that containers use (image-spec v1.1.1 config.md). */
+export interface ImageConfig {
+  readonly architecture: string;
+  readonly variant?: string;
+  readonly os: string;
+  readonly created?: string;
+  readonly author?: string;
+  readonly comment?: string;
+  readonly config: {
+    readonly User?: string;
+    readonly Env?: readonly string[];
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly WorkingDir?: string;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly ExposedPorts?: Readonly<Record<string, object>> | null;
+    readonly Volumes?: Readonly<Record<string, object>> | null;
+    readonly StopSignal?: string;
+    readonly Healthcheck?: object;
+    readonly Shell?: readonly string[];
+  };
+  readonly rootfs: { readonly type: "layers"; readonly diff_ids: readonly string[] };
+  readonly history?: readonly {
+    readonly created?: string;
+    readonly created_by?: string;
+    readonly author?: string;
+    readonly comment?: string;
+    readonly empty_layer?: boolean;
+  }[];
+}
+
+export interface Image {
+  /** `sha256:…`, the digest of the configuration. */
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** `name:tag`, familiar form (`debian:12`, `localhost:5000/x:y`). */
+  readonly repoTags: readonly string[];
+  /** `name@sha256:…` */
+  readonly repoDigests: readonly string[];
+  /** Bytes of the unpacked layers together. */
+  readonly sizeBytes: number;
+  /** When the image last got a tag; ISO 8601. */
+  readonly lastTaggedAt: string;
+  readonly manifestDigest: string;
+}
+
+/** A line of progress, in docker's words. */
+export interface Progress {
+  readonly id?: string;
+  readonly status: string;
+  readonly currentBytes?: number;
+  readonly totalBytes?: number;
+}
+
+export interface RemovedImage {
+  readonly untagged?: string;
+  readonly deleted?: string;
+}
+
+/** What the engine and the API ask of images. References are as users write them; ids may be shortened. */
+export interface ImageStore {
+  /** @throws not-found */
+  image(reference: string): Image;
+  /** Newest first. */
+  images(): Image[];
+  /** Layer directories of an image, the lowest first: absolute host paths, read-only, shared. */
+  layerDirectories(imageId: string): string[];
+  /** docker-archive or OCI layout, plain, gzip or zstd. Resolves to what was loaded: `name:tag`s, or the id when it has none. */
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    report?: (progress: Progress) => void,
+  ): Promise<string[]>;
+  /** One root file system as a tar (plain, gzip, zstd) becomes an image of one layer. `changes`: Dockerfile instructions. Resolves to the id. */
+  importRootfs(
+    archive: AsyncIterable<Uint8Array>,
+    options: { reference?: string; changes?: readonly string[]; message?: string; source?: string },
+  ): Promise<string>;
+  /** @throws not-found, invalid-argument */
+  tag(source: string, target: string): void;
+  /**
+   * Untags, and deletes what no tag and no container needs. `usedBy(imageId)` names the containers that use an image:
+   * running ones always refuse, others unless forced (docker's rules). @throws conflict, not-found
+   */
+  remove(
+    reference: string,
+    options: { force: boolean; usedBy: (imageId: string) => { id: string; running: boolean }[] },
+  ): RemovedImage[];
+  /** Removes half-made files of a process that died, and layers and blobs that no image needs. Returns what was removed. */
+  collectGarbage(): { removed: string[]; freedBytes: number };
+  /** Digests and directories that the index names but the disk lacks, and the other way round. */
+  check(): { missing: string[]; unowned: string[] };
+}
