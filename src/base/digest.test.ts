@@ -1,0 +1,42 @@
+import { expect, test } from "bun:test";
+import {
+  chainIds,
+  digestOf,
+  hexOf,
+  isDigest,
+  parseDiffId,
+  parseDigest,
+  shortId,
+  startDigest,
+} from "./digest.ts";
+
+const EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+test("digestOf() and startDigest() agree", () => {
+  expect(digestOf("") as string).toBe(EMPTY);
+  const pieces = startDigest();
+  pieces.update(Buffer.from("a"));
+  pieces.update(Buffer.from("bc"));
+  expect(pieces.digest()).toBe(digestOf("abc"));
+});
+
+test("parseDigest() says what is wrong in docker's words", () => {
+  expect(parseDigest(EMPTY) as string).toBe(EMPTY);
+  expect(() => parseDigest("abc")).toThrow('invalid checksum digest format: "abc"');
+  expect(() => parseDigest("sha256:abc")).toThrow("invalid checksum digest length");
+  expect(() => parseDigest(`sha256:${"G".repeat(64)}`)).toThrow("invalid checksum digest format");
+  expect(() => parseDigest(`sha512:${"0".repeat(128)}`)).toThrow("unsupported digest algorithm");
+  expect(isDigest(`${EMPTY}\n`)).toBe(false);
+});
+
+test("hexOf() and shortId() take the algorithm off", () => {
+  expect(hexOf(EMPTY)).toHaveLength(64);
+  expect(shortId(EMPTY)).toBe("e3b0c44298fc");
+});
+
+test("chainIds() starts with the lowest diff ID and hashes each pair", () => {
+  const lowest = parseDiffId(EMPTY);
+  const upper = parseDiffId(digestOf("abc"));
+  expect(chainIds([])).toEqual([]);
+  expect(chainIds([lowest, upper])).toEqual([parseDigest(EMPTY), digestOf(`${lowest} ${upper}`)]);
+});
