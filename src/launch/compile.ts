@@ -1,0 +1,310 @@
+import { ERRNO } from "../base/errno.ts";
+import { TiffinError } from "../base/error.ts";
+import type { Operand, Operation, Register } from "../base/operation.ts";
+import { type Architecture, syscallNumber } from "../base/syscall-number.ts";
+import { ProgramData } from "./program-data.ts";
+
+/** The numbers of native/launch.h. */
+const KIND = {
+  syscall: 0,
+  fork: 1,
+  branch: 2,
+  store: 3,
+  load: 4,
+  wait: 5,
+  decimal: 6,
+  exec: 7,
+  init: 8,
+  supervise: 9,
+};
+const ARGUMENT = { number: 0, register: 1, address: 2 };
+const MAGIC = 0x314e4654;
+const HEADER_SIZE = 24;
+const OP_SIZE = 72;
+const NO_REGISTER = 0xffff;
+
+/** Always register 0: another engine that finds a supervisor reads the pid there without knowing the plan. */
+export const PID_REGISTER = "pid";
+
+export type Side = "supervisor" | "container";
+
+/** One operation of the binary program and the planned operation that it came from. */
+export interface CompiledStep {
+  readonly operation: Operation;
+  readonly side: Side;
+}
+
+export interface LaunchProgram {
+  /** What native/launch.c reads. */
+  readonly bytes: Uint8Array;
+  /** By index of the program's operations: what a report's numbers mean. */
+  readonly steps: readonly CompiledStep[];
+  /** By name: the index of each register in a report. */
+  readonly registers: ReadonlyMap<string, number>;
+}
+
+type Argument = readonly [kind: number, value: bigint];
+
+interface Instruction {
+  readonly kind: number;
+  readonly arguments: readonly Argument[];
+  readonly result?: number;
+  number: number;
+  readonly fineErrors?: readonly number[];
+  readonly anyErrorIsFine?: boolean;
+}
+
+/**
+ * Compiles a plan to the binary launch program (native/launch.h): operations of fixed size, then relocations, then data.
+ * @throws internal when the plan uses a register before any step sets it, or a system call that the architecture lacks
+ */
+export function compile(plan: readonly Operation[], architecture: Architecture): LaunchProgram {
+  const compiler = new Compiler(architecture);
+  compiler.define(PID_REGISTER);
+  compiler.block(plan, "supervisor");
+  return compiler.finish();
+}
+
+class Compiler {
+  private readonly instructions: Instruction[] = [];
+  private readonly steps: CompiledStep[] = [];
+  private readonly registers = new Map<string, number>();
+  private readonly data = new ProgramData();
+  private readonly architecture: Architecture;
+  private readonly children: { fork: Instruction; operations: readonly Operation[] }[] = [];
+
+  constructor(architecture: Architecture) {
+    this.architecture = architecture;
+  }
+
+  block(operations: readonly Operation[], side: Side): void {
+    for (const operation of operations) this.operation(operation, side);
+  }
+
+  finish(): LaunchProgram {
+    // The container's side stands after the supervisor's, which never runs off its end.
+    for (let child = this.children.shift(); child; child = this.children.shift()) {
+      child.fork.number = this.instructions.length;
+      this.block(child.operations, "container");
+    }
+    return { bytes: this.encode(), steps: this.steps, registers: this.registers };
+  }
+
+  private emit(step: CompiledStep, instruction: Instruction): Instruction {
+    this.instructions.push(instruction);
+    this.steps.push(step);
+    return instruction;
+  }
+
+  private operation(operation: Operation, side: Side): void {
+    const step = { operation, side };
+    if ("call" in operation) {
+      const number = syscallNumber(operation.call, this.architecture);
+      if (number < 0)
+        throw new TiffinError("internal", `Cannot compile: no system call "${operation.call}"`);
+      const args = operation.args.map((operand) => this.argument(step, operand));
+      const okErrors = operation.okErrors ?? [];
+      this.emit(step, {
+        kind: KIND.syscall,
+        arguments: args,
+        number,
+        ...(operation.result === undefined ? {} : { result: this.define(operation.result) }),
+        ...(okErrors === true
+          ? { anyErrorIsFine: true }
+          : { fineErrors: okErrors.map((name) => ERRNO[name]) }),
+      });
+      return;
+    }
+    this.control(operation, step);
+  }
+
+  private control(operation: Exclude<Operation, { call: string }>, step: CompiledStep): void {
+    switch (operation.control) {
+      case "fork":
+        this.fork(operation, step);
+        return;
+      case "branch":
+        this.branch(operation, step);
+        return;
+      case "signal":
+        this.emit(step, {
+          kind: KIND.syscall,
+          arguments: [
+            this.use(operation.eventfd),
+            this.address(step, { struct: [[8, 1]] }),
+            immediate(8),
+          ],
+          number: syscallNumber("write", this.architecture),
+        });
+        return;
+      case "wait":
+        this.emit(step, {
+          kind: KIND.wait,
+          arguments: [
+            this.use(operation.for),
+            operation.peer ? this.use(operation.peer) : immediate(-1),
+            immediate(operation.until === "hangup" ? 1 : 0),
+          ],
+          number: 0,
+        });
+        return;
+      case "decimal":
+        this.emit(step, {
+          kind: KIND.decimal,
+          arguments: [this.address(step, operation.to), this.use(operation.from)],
+          result: this.define(`${operation.to.scratch}.length`),
+          number: 0,
+        });
+        return;
+      case "exec":
+        this.emit(step, {
+          kind: KIND.exec,
+          arguments: [operation.candidates, operation.argv, operation.environment].map((vector) =>
+            this.address(step, { vector }),
+          ),
+          number: 0,
+        });
+        return;
+      case "init":
+        this.emit(step, { kind: KIND.init, arguments: [], number: 0 });
+        return;
+      case "supervise":
+        this.emit(step, {
+          kind: KIND.supervise,
+          arguments: [this.argument(step, operation.config)],
+          number: 0,
+        });
+    }
+  }
+
+  private fork(operation: Extract<Operation, { control: "fork" }>, step: CompiledStep): void {
+    const pidfd = { scratch: `${operation.pidfd}.clone3`, size: 8 };
+    const SIGCHLD = 17;
+    const args: Operand = {
+      struct: [
+        [8, operation.flags],
+        [8, pidfd],
+        [8, 0],
+        [8, 0],
+        [8, SIGCHLD],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, 0],
+        [8, operation.intoCgroup ?? 0],
+      ],
+    };
+    const fork = this.emit(step, {
+      kind: KIND.fork,
+      arguments: [this.address(step, args), immediate(88)],
+      result: this.define(operation.pid),
+      number: 0,
+    });
+    this.emit(step, {
+      kind: KIND.load,
+      arguments: [this.address(step, pidfd)],
+      result: this.define(operation.pidfd),
+      number: 0,
+    });
+    this.children.push({ fork, operations: operation.child });
+  }
+
+  private branch(operation: Extract<Operation, { control: "branch" }>, step: CompiledStep): void {
+    const condition = this.emit(step, {
+      kind: KIND.branch,
+      arguments: [this.use(operation.ifNegative)],
+      number: 0,
+    });
+    this.block(operation.otherwise ?? [], step.side);
+    const over = this.emit(step, { kind: KIND.branch, arguments: [immediate(-1)], number: 0 });
+    condition.number = this.instructions.length;
+    this.block(operation.then, step.side);
+    over.number = this.instructions.length;
+  }
+
+  define(name: string): number {
+    const known = this.registers.get(name);
+    if (known !== undefined) return known;
+    this.registers.set(name, this.registers.size);
+    return this.registers.size - 1;
+  }
+
+  private use(operand: Register): Argument {
+    const index = this.registers.get(operand.register);
+    if (index === undefined) {
+      throw new TiffinError(
+        "internal",
+        `Cannot compile: nothing sets register "${operand.register}"`,
+      );
+    }
+    return [ARGUMENT.register, BigInt(index)];
+  }
+
+  private argument(step: CompiledStep, operand: Operand): Argument {
+    if (operand === null) return immediate(0);
+    if (typeof operand === "number" || typeof operand === "bigint") return immediate(operand);
+    if (typeof operand === "object" && "register" in operand) return this.use(operand);
+    return this.address(step, operand);
+  }
+
+  /** Puts an operand into the data; registers inside a structure become stores that run just before the step. */
+  private address(step: CompiledStep, operand: Operand): Argument {
+    const { offset, stores } = this.data.place(operand);
+    for (const store of stores) {
+      this.emit(step, {
+        kind: KIND.store,
+        arguments: [
+          [ARGUMENT.address, BigInt(store.offset)],
+          this.use(store.register),
+          immediate(store.width),
+        ],
+        number: 0,
+      });
+    }
+    return [ARGUMENT.address, BigInt(offset)];
+  }
+
+  private encode(): Uint8Array {
+    const { bytes: data, relocations } = this.data.finish();
+    const relocationsAt = HEADER_SIZE + this.instructions.length * OP_SIZE;
+    const dataAt = relocationsAt + Math.ceil(relocations.length / 2) * 8;
+    const program = Buffer.alloc(dataAt + data.length);
+    const header = [
+      MAGIC,
+      this.instructions.length,
+      relocations.length,
+      this.registers.size,
+      data.length,
+      0,
+    ];
+    header.forEach((value, index) => program.writeUInt32LE(value, index * 4));
+    this.instructions.forEach((instruction, index) => {
+      encodeInstruction(program, HEADER_SIZE + index * OP_SIZE, instruction);
+    });
+    relocations.forEach((offset, index) =>
+      program.writeUInt32LE(offset, relocationsAt + index * 4),
+    );
+    program.set(data, dataAt);
+    return program;
+  }
+}
+
+function immediate(value: number | bigint): Argument {
+  return [ARGUMENT.number, BigInt(value)];
+}
+
+function encodeInstruction(program: Buffer, at: number, instruction: Instruction): void {
+  program.writeUInt8(instruction.kind, at);
+  program.writeUInt8(instruction.anyErrorIsFine ? 1 : 0, at + 1);
+  program.writeUInt16LE(instruction.result ?? NO_REGISTER, at + 2);
+  program.writeUInt32LE(instruction.number, at + 4);
+  const errors = instruction.fineErrors ?? [];
+  if (errors.length > 4)
+    throw new TiffinError("internal", "Cannot compile: more than 4 errors are fine");
+  instruction.arguments.forEach(([kind, value], index) => {
+    program.writeUInt8(kind, at + 8 + index);
+    program.writeBigUInt64LE(BigInt.asUintN(64, value), at + 24 + index * 8);
+  });
+  errors.forEach((error, index) => program.writeUInt16LE(error, at + 16 + index * 2));
+}
