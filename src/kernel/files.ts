@@ -1,0 +1,336 @@
+import { constants } from "node:fs";
+import { ERRNO } from "../base/errno.ts";
+import { decodeFileName, encodeFileName } from "./file-name.ts";
+import { syscallError, syscallRaw } from "./syscall.ts";
+
+/** The current directory, where a call takes a directory descriptor. */
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_REMOVEDIR = 0x200;
+export const AT_EMPTY_PATH = 0x1000;
+
+/** Open flags. Some differ between architectures; node:fs knows those. */
+export const O: Readonly<
+  Record<
+    | "RDONLY"
+    | "WRONLY"
+    | "RDWR"
+    | "CREAT"
+    | "EXCL"
+    | "TRUNC"
+    | "NONBLOCK"
+    | "DIRECTORY"
+    | "NOFOLLOW"
+    | "CLOEXEC"
+    | "PATH",
+    number
+  >
+> = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  TRUNC: 0o1000,
+  NONBLOCK: 0o4000,
+  DIRECTORY: constants.O_DIRECTORY,
+  NOFOLLOW: constants.O_NOFOLLOW,
+  CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
+};
+
+/** How openat2(2) may resolve a path. */
+export const RESOLVE = {
+  NO_XDEV: 0x01,
+  NO_MAGICLINKS: 0x02,
+  NO_SYMLINKS: 0x04,
+  BENEATH: 0x08,
+  IN_ROOT: 0x10,
+} as const;
+
+/** The type bits of a mode. */
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+
+/** Leave an id as it is, for {@link fchownat}. */
+export const SAME_ID = 0xffffffff;
+
+export interface OpenHow {
+  readonly flags: number;
+  readonly mode?: number;
+  readonly resolve?: number;
+}
+
+export interface FileStatus {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  readonly inode: bigint;
+  /** Of the file system that holds the file, as one number that can be compared. */
+  readonly device: bigint;
+  readonly sizeBytes: number;
+  /** 512-byte blocks that it takes on disk. */
+  readonly blocks: number;
+  readonly mtimeNs: bigint;
+  /** Of a device node. */
+  readonly major: number;
+  readonly minor: number;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  /** A type as in a mode (S_IFDIR ...), or 0 where the file system does not tell. */
+  readonly type: number;
+}
+
+function path(name: string): Uint8Array {
+  const bytes = encodeFileName(name);
+  if (bytes.includes(0)) throw syscallError("open", ERRNO.EINVAL, `use ${JSON.stringify(name)}`);
+  const terminated = Buffer.alloc(bytes.length + 1);
+  bytes.copy(terminated);
+  return terminated;
+}
+
+function check(result: number, call: string, doing: string): number {
+  if (result < 0) throw syscallError(call, result, doing);
+  return result;
+}
+
+/** openat2(2) with O_CLOEXEC: a descriptor, or the negative errno. */
+export function openat2Raw(directory: number, name: string, how: OpenHow): number {
+  const structure = new BigUint64Array([
+    BigInt(how.flags | O.CLOEXEC),
+    BigInt(how.mode ?? 0),
+    BigInt(how.resolve ?? 0),
+  ]);
+  for (;;) {
+    const result = syscallRaw(
+      "openat2",
+      directory,
+      path(name),
+      new Uint8Array(structure.buffer),
+      24,
+    );
+    // EAGAIN: a rename elsewhere raced with a resolution of `..`; the kernel asks for another try.
+    if (result !== -ERRNO.EAGAIN && result !== -ERRNO.EINTR) return result;
+  }
+}
+
+/** openat2(2) with O_CLOEXEC; whoever calls closes the descriptor. */
+export function openat2(directory: number, name: string, how: OpenHow): number {
+  return check(openat2Raw(directory, name, how), "openat2", `open ${JSON.stringify(name)}`);
+}
+
+export function closeDescriptor(descriptor: number): void {
+  // On Linux the descriptor is gone even when close reports an error.
+  syscallRaw("close", descriptor);
+}
+
+export function mkdirat(directory: number, name: string, mode: number): void {
+  check(syscallRaw("mkdirat", directory, path(name), mode), "mkdirat", `make ${quote(name)}`);
+}
+
+export function symlinkat(target: string, directory: number, name: string): void {
+  const result = syscallRaw("symlinkat", path(target), directory, path(name));
+  check(result, "symlinkat", `link ${quote(name)} to ${quote(target)}`);
+}
+
+/** A second name for a file; a symbolic link itself is linked, not what it points to. */
+export function linkat(from: At, to: At): void {
+  const result = syscallRaw("linkat", from[0], path(from[1]), to[0], path(to[1]), 0);
+  check(result, "linkat", `link ${quote(to[1])} to ${quote(from[1])}`);
+}
+
+/** A name in an open directory. */
+export type At = readonly [directory: number, name: string];
+
+/** `mode` holds the type; `device` is [major, minor]. */
+export function mknodat(at: At, mode: number, device: readonly [number, number] = [0, 0]): void {
+  const result = syscallRaw("mknodat", at[0], path(at[1]), mode, deviceNumber(device));
+  check(result, "mknodat", `make the node ${quote(at[1])}`);
+}
+
+/** As the kernel packs it (new_encode_dev); both numbers as in makedev(3), limited to 12 and 20 bits. */
+function deviceNumber([major, minor]: readonly [number, number]): number {
+  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+/** Owner of a name (a link itself), or of `directory` when the name is "". */
+export function fchownat(at: At, uid: number, gid: number): void {
+  const flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+  const result = syscallRaw("fchownat", at[0], path(at[1]), uid, gid, flags);
+  check(result, "fchownat", `set the owner of ${quote(at[1])}`);
+}
+
+/** Follows a link at the end: only for names that were just made. `descriptor` itself: {@link fchmod}. */
+export function fchmodat(at: At, mode: number): void {
+  const result = syscallRaw("fchmodat", at[0], path(at[1]), mode);
+  check(result, "fchmodat", `set the mode of ${quote(at[1])}`);
+}
+
+export function fchmod(descriptor: number, mode: number): void {
+  check(syscallRaw("fchmod", descriptor, mode), "fchmod", "set a mode");
+}
+
+/** Modification and access time, in nanoseconds since the epoch, of a name (a link itself) or, when it is "", of the descriptor. */
+export function utimensat(at: At, mtimeNs: bigint): void {
+  const billion = 1_000_000_000n;
+  const nanoseconds = ((mtimeNs % billion) + billion) % billion;
+  const seconds = (mtimeNs - nanoseconds) / billion;
+  const times = new BigInt64Array([seconds, nanoseconds, seconds, nanoseconds]);
+  const name = at[1] === "" ? null : path(at[1]);
+  const flags = name === null ? 0 : AT_SYMLINK_NOFOLLOW;
+  const result = syscallRaw("utimensat", at[0], name, new Uint8Array(times.buffer), flags);
+  check(result, "utimensat", `set the time of ${quote(at[1])}`);
+}
+
+export function renameat2(from: At, to: At, flags = 0): void {
+  const result = syscallRaw("renameat2", from[0], path(from[1]), to[0], path(to[1]), flags);
+  check(result, "renameat2", `rename ${quote(from[1])} to ${quote(to[1])}`);
+}
+
+/** `flags`: 0, or AT_REMOVEDIR. */
+export function unlinkat(directory: number, name: string, flags = 0): void {
+  const result = syscallRaw("unlinkat", directory, path(name), flags);
+  check(result, "unlinkat", `remove ${quote(name)}`);
+}
+
+/** Target of a symbolic link; of the descriptor itself (O_PATH|O_NOFOLLOW) when the name is "". */
+export function readlinkat(directory: number, name: string): string {
+  const bytes = Buffer.alloc(4096);
+  const result = syscallRaw("readlinkat", directory, path(name), bytes, bytes.length);
+  check(result, "readlinkat", `read the link ${quote(name)}`);
+  return decodeFileName(bytes.subarray(0, result));
+}
+
+const STATX_SIZE = 256;
+const STATX_BASIC_STATS = 0x7ff;
+
+/** Status of a name (a link itself), or of the descriptor when the name is ""; null when there is no such name. */
+export function statusAt(directory: number, name: string): FileStatus | null {
+  const bytes = Buffer.alloc(STATX_SIZE);
+  const flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+  const result = syscallRaw("statx", directory, path(name), flags, STATX_BASIC_STATS, bytes);
+  if (result === -ERRNO.ENOENT) return null;
+  check(result, "statx", `look at ${quote(name)}`);
+  return {
+    mode: bytes.readUInt16LE(28),
+    uid: bytes.readUInt32LE(20),
+    gid: bytes.readUInt32LE(24),
+    links: bytes.readUInt32LE(16),
+    inode: bytes.readBigUInt64LE(32),
+    device: (BigInt(bytes.readUInt32LE(136)) << 32n) | BigInt(bytes.readUInt32LE(140)),
+    sizeBytes: Number(bytes.readBigUInt64LE(40)),
+    blocks: Number(bytes.readBigUInt64LE(48)),
+    mtimeNs: bytes.readBigInt64LE(112) * 1_000_000_000n + BigInt(bytes.readUInt32LE(120)),
+    major: bytes.readUInt32LE(128),
+    minor: bytes.readUInt32LE(132),
+  };
+}
+
+/** Status of an open file. */
+export function statusOf(descriptor: number): FileStatus {
+  const status = statusAt(descriptor, "");
+  if (status === null) throw syscallError("statx", ERRNO.ENOENT, "look at an open file");
+  return status;
+}
+
+const DIRENT_BYTES = 32 * 1024;
+
+/** All names of an open directory but `.` and `..`, in the file system's order. Starts over when called again. */
+export function readDirectory(descriptor: number): DirectoryEntry[] {
+  const bytes = Buffer.alloc(DIRENT_BYTES);
+  const entries: DirectoryEntry[] = [];
+  check(syscallRaw("lseek", descriptor, 0, 0), "lseek", "list a directory");
+  for (;;) {
+    const filled = syscallRaw("getdents64", descriptor, bytes, bytes.length);
+    if (check(filled, "getdents64", "list a directory") === 0) return entries;
+    for (let at = 0; at < filled; at += bytes.readUInt16LE(at + 16)) {
+      const name = decodeFileName(bytes.subarray(at + 19, bytes.indexOf(0, at + 19)));
+      if (name !== "." && name !== "..") {
+        entries.push({ name, type: (bytes[at + 18] ?? 0) << 12 });
+      }
+    }
+  }
+}
+
+/** Sets an extended attribute of an open file; the negative errno when the kernel refuses. */
+export function fsetxattrRaw(descriptor: number, name: string, value: Uint8Array): number {
+  return syscallRaw("fsetxattr", descriptor, path(name), value, value.length, 0);
+}
+
+/** Sets an extended attribute of a name in a directory that only the caller writes to; a link itself, not its target. */
+export function setxattrAtRaw(at: At, name: string, value: Uint8Array): number {
+  const target = path(`/proc/self/fd/${at[0]}/${at[1]}`);
+  return syscallRaw("lsetxattr", target, path(name), value, value.length, 0);
+}
+
+export function fsetxattr(descriptor: number, name: string, value: Uint8Array): void {
+  check(fsetxattrRaw(descriptor, name, value), "fsetxattr", `set the attribute ${quote(name)}`);
+}
+
+/** Value of an extended attribute of an open file, null when it has none of that name (or the file system knows none). */
+export function fgetxattr(descriptor: number, name: string): Uint8Array | null {
+  const bytes = Buffer.alloc(65536);
+  const result = syscallRaw("fgetxattr", descriptor, path(name), bytes, bytes.length);
+  if (result === -ERRNO.ENODATA || result === -ERRNO.EOPNOTSUPP) return null;
+  check(result, "fgetxattr", `read the attribute ${quote(name)}`);
+  return Uint8Array.from(bytes.subarray(0, result));
+}
+
+/** Names of the extended attributes of an open file. */
+export function flistxattr(descriptor: number): string[] {
+  const bytes = Buffer.alloc(65536);
+  const result = syscallRaw("flistxattr", descriptor, bytes, bytes.length);
+  if (result === -ERRNO.EOPNOTSUPP) return [];
+  check(result, "flistxattr", "list attributes");
+  return bytes
+    .toString("latin1", 0, result)
+    .split("\0")
+    .filter((name) => name !== "");
+}
+
+export function ftruncate(descriptor: number, sizeBytes: number): void {
+  check(
+    syscallRaw("ftruncate", descriptor, sizeBytes),
+    "ftruncate",
+    `make a file ${sizeBytes} bytes long`,
+  );
+}
+
+/** Writes everything at a position (in bytes); a short write is continued. */
+export function writeAll(descriptor: number, data: Uint8Array, position: number): void {
+  let rest = data;
+  let at = position;
+  while (rest.length > 0) {
+    const result = syscallRaw("pwrite64", descriptor, rest, rest.length, at);
+    if (result === -ERRNO.EINTR) continue;
+    const written = check(result, "pwrite64", `write ${rest.length} bytes`);
+    rest = rest.subarray(written);
+    at += written;
+  }
+}
+
+export function fsync(descriptor: number): void {
+  check(syscallRaw("fsync", descriptor), "fsync", "write a file to disk");
+}
+
+/** Writes all of a file system to disk. Blocks, for seconds on a busy disk: not for the engine's event loop. */
+export function syncfs(descriptor: number): void {
+  check(syscallRaw("syncfs", descriptor), "syncfs", "write a file system to disk");
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name);
+}
