@@ -1,0 +1,189 @@
+import { TiffinError } from "../base/error.ts";
+import { errnoName } from "../base/errno.ts";
+
+/**
+ * The bytes of netlink messages (netlink(7), rtnetlink(7)): a message is a header, a fixed part of its family, and
+ * attributes; attributes may hold attributes. All numbers in the host's order, which is little-endian here.
+ */
+
+export const NETLINK_ROUTE = 0;
+
+export const NLM_F = {
+  REQUEST: 1,
+  MULTI: 2,
+  ACK: 4,
+  DUMP: 0x300,
+  EXCL: 0x200,
+  CREATE: 0x400,
+} as const;
+
+export const NLMSG = { ERROR: 2, DONE: 3 } as const;
+
+export const RTM = {
+  NEWLINK: 16,
+  DELLINK: 17,
+  GETLINK: 18,
+  SETLINK: 19,
+  NEWADDR: 20,
+  GETADDR: 22,
+  NEWROUTE: 24,
+  GETROUTE: 26,
+} as const;
+
+export const IFLA = {
+  ADDRESS: 1,
+  IFNAME: 3,
+  MTU: 4,
+  MASTER: 10,
+  LINKINFO: 18,
+  NET_NS_FD: 28,
+} as const;
+
+export const IFF_UP = 1;
+
+/** Attribute types with this bit hold attributes. */
+const NESTED = 0x8000;
+const TYPE_MASK = 0x3fff;
+const HEADER_SIZE = 16;
+
+/** An attribute: its type and its value; text gets a NUL, a number is 32 bits, a list is nested. */
+export type Attribute = readonly [
+  type: number,
+  value: number | string | Uint8Array | readonly Attribute[],
+];
+
+export interface NetlinkMessage {
+  readonly type: number;
+  /** NLM_F_*; REQUEST is always set. */
+  readonly flags: number;
+  /** The family's fixed part: struct ifinfomsg, ifaddrmsg, rtmsg. */
+  readonly body: Uint8Array;
+  readonly attributes: readonly Attribute[];
+}
+
+/** One message or several after each other, numbered from `sequence` up: bytes for one send. */
+export function encodeMessages(messages: readonly NetlinkMessage[], sequence = 1): Uint8Array {
+  return Buffer.concat(
+    messages.map((message, index) => {
+      const payload = Buffer.concat([padded(message.body), encodeAttributes(message.attributes)]);
+      const header = Buffer.alloc(HEADER_SIZE);
+      header.writeUInt32LE(HEADER_SIZE + payload.length, 0);
+      header.writeUInt16LE(message.type, 4);
+      header.writeUInt16LE(message.flags | NLM_F.REQUEST, 6);
+      header.writeUInt32LE(sequence + index, 8);
+      return Buffer.concat([header, payload]);
+    }),
+  );
+}
+
+function encodeAttributes(attributes: readonly Attribute[]): Buffer {
+  return Buffer.concat(
+    attributes.map(([type, value]) => {
+      const isNested = typeof value === "object" && !(value instanceof Uint8Array);
+      const payload = valueBytes(value);
+      const header = Buffer.alloc(4);
+      header.writeUInt16LE(4 + payload.length, 0);
+      header.writeUInt16LE(isNested ? type | NESTED : type, 2);
+      return padded(Buffer.concat([header, payload]));
+    }),
+  );
+}
+
+function valueBytes(value: Attribute[1]): Uint8Array {
+  if (typeof value === "string") return Buffer.from(`${value}\0`);
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "number") {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(value >>> 0);
+    return bytes;
+  }
+  return encodeAttributes(value);
+}
+
+/** Everything in netlink starts at a multiple of 4. */
+function padded(bytes: Uint8Array): Buffer {
+  return Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+}
+
+export interface ReceivedMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  /** Of an ERROR message: 0 (acknowledged) or the negative errno. */
+  readonly error: number;
+  /** All after the header. */
+  readonly payload: Uint8Array;
+}
+
+/** Messages of one receive. @throws data-loss when the bytes end within a message */
+export function decodeMessages(bytes: Uint8Array): ReceivedMessage[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const messages: ReceivedMessage[] = [];
+  for (let at = 0; at + HEADER_SIZE <= buffer.length; ) {
+    const length = buffer.readUInt32LE(at);
+    if (length < HEADER_SIZE || at + length > buffer.length) throw cut(length, buffer.length - at);
+    const type = buffer.readUInt16LE(at + 4);
+    const payload = buffer.subarray(at + HEADER_SIZE, at + length);
+    messages.push({
+      type,
+      flags: buffer.readUInt16LE(at + 6),
+      sequence: buffer.readUInt32LE(at + 8),
+      error: type === NLMSG.ERROR && payload.length >= 4 ? payload.readInt32LE(0) : 0,
+      payload,
+    });
+    at += (length + 3) & ~3;
+  }
+  return messages;
+}
+
+/** The attributes after a fixed part of `skip` bytes, by type (without the nesting bit). */
+export function decodeAttributes(payload: Uint8Array, skip: number): Map<number, Uint8Array> {
+  const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  const attributes = new Map<number, Uint8Array>();
+  for (let at = (skip + 3) & ~3; at + 4 <= buffer.length; ) {
+    const length = buffer.readUInt16LE(at);
+    if (length < 4 || at + length > buffer.length) throw cut(length, buffer.length - at);
+    attributes.set(buffer.readUInt16LE(at + 2) & TYPE_MASK, buffer.subarray(at + 4, at + length));
+    at += (length + 3) & ~3;
+  }
+  return attributes;
+}
+
+function cut(wanted: number, there: number): TiffinError {
+  return new TiffinError(
+    "data-loss",
+    `Cannot read a netlink message: it wants ${wanted} bytes and ${there} are left`,
+  );
+}
+
+/** @throws internal when one of the messages refuses the request */
+export function checkAcknowledged(messages: readonly ReceivedMessage[], doing: string): void {
+  const refused = messages.find((message) => message.error < 0);
+  if (refused) {
+    throw new TiffinError("internal", `Cannot ${doing}: netlink: ${errnoName(refused.error)}`, {
+      details: { errno: errnoName(refused.error) },
+    });
+  }
+}
+
+/** struct ifinfomsg; `change`: which of the flags to set. */
+export function linkBody(link: { index: number; flags?: number; change?: number }): Uint8Array {
+  const bytes = Buffer.alloc(16);
+  bytes.writeInt32LE(link.index, 4);
+  bytes.writeUInt32LE(link.flags ?? 0, 8);
+  bytes.writeUInt32LE(link.change ?? 0, 12);
+  return bytes;
+}
+
+/** struct ifaddrmsg. */
+export function addressBody(address: {
+  family: number;
+  prefixLength: number;
+  index: number;
+}): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes[0] = address.family;
+  bytes[1] = address.prefixLength;
+  bytes.writeUInt32LE(address.index, 4);
+  return bytes;
+}

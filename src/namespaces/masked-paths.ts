@@ -1,0 +1,160 @@
+import { type Operation, type Register, call, register } from "../base/operation.ts";
+import { AT, MOUNT_ATTR, O, OPEN_HOW_SIZE, OPEN_TREE } from "../kernel/flags.ts";
+import {
+  cloneTree,
+  moveMount,
+  mountAttributes,
+  newFilesystem,
+  openHow,
+  setMountAttributes,
+} from "./mount-operations.ts";
+
+interface MaskedPath {
+  readonly path: string;
+  readonly kind: "file" | "directory";
+}
+
+/** What no container sees: docker's list. A path that the kernel does not have is passed over. */
+export const MASKED_PATHS: readonly MaskedPath[] = [
+  { path: "/proc/acpi", kind: "directory" },
+  { path: "/proc/asound", kind: "directory" },
+  { path: "/proc/interrupts", kind: "file" },
+  { path: "/proc/kcore", kind: "file" },
+  { path: "/proc/keys", kind: "file" },
+  { path: "/proc/latency_stats", kind: "file" },
+  { path: "/proc/timer_list", kind: "file" },
+  { path: "/proc/timer_stats", kind: "file" },
+  { path: "/proc/sched_debug", kind: "file" },
+  { path: "/proc/scsi", kind: "directory" },
+  { path: "/sys/firmware", kind: "directory" },
+  { path: "/sys/devices/virtual/powercap", kind: "directory" },
+];
+
+/** What every container sees read-only: docker's list. */
+export const READ_ONLY_PATHS: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];
+
+/** docker's list with the throttling counters of each CPU that has them, as docker adds them. */
+export function maskedPaths(cpusWithThermalThrottle: readonly number[]): MaskedPath[] {
+  return [
+    ...MASKED_PATHS,
+    ...cpusWithThermalThrottle.map(
+      (cpu): MaskedPath => ({
+        path: `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
+        kind: "directory",
+      }),
+    ),
+  ];
+}
+
+/**
+ * What masks files and directories, made while the host's tree is still there: a clone of the host's /dev/null for each
+ * file (its origin is known, unlike that of the container's), one empty read-only tmpfs for all directories. Container
+ * side; {@link planMasks} puts them in place.
+ */
+export function planMaskMaterial(masked: readonly MaskedPath[]): Operation[] {
+  const files = masked.filter((entry) => entry.kind === "file");
+  return [
+    ...files.map((entry, index) =>
+      cloneTree({
+        from: "/dev/null",
+        result: `null.${index}`,
+        recursive: false,
+        reason: `clone /dev/null to hide ${entry.path}`,
+      }),
+    ),
+    ...newFilesystem({
+      type: "tmpfs",
+      options: [["mode", "755"]],
+      attributes: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC,
+      result: "mask",
+      what: "an empty directory",
+    }),
+  ];
+}
+
+/** Hides the paths. Container side, in the container's tree, after everything is attached. */
+export function planMasks(masked: readonly MaskedPath[], root: Register): Operation[] {
+  let file = 0;
+  return masked.flatMap((entry) =>
+    whenThere(root, entry.path, `hide ${entry.path}`, [
+      ...(entry.kind === "file"
+        ? hideFile(register(`null.${file++}`), entry.path)
+        : hideDirectory(entry.path)),
+    ]),
+  );
+}
+
+/** Runs `then` with register `target` open at the path (and closes it), nothing when the path is missing. */
+function whenThere(
+  root: Register,
+  path: string,
+  reason: string,
+  then: readonly Operation[],
+): Operation[] {
+  const target = register("target");
+  return [
+    call("openat2", [root, path.slice(1), openHow(O.PATH), OPEN_HOW_SIZE], `look for ${path}`, {
+      result: "target",
+      okErrors: ["ENOENT", "ENOTDIR"],
+    }),
+    {
+      control: "branch",
+      reason,
+      ifNegative: target,
+      then: [],
+      otherwise: [...then, call("close", [target], `close ${path}`)],
+    },
+  ];
+}
+
+function hideFile(nothing: Register, path: string): Operation[] {
+  return [moveMount(nothing, register("target"), `hide ${path} behind /dev/null`)];
+}
+
+/**
+ * Kernels before 6.15 clone only what is attached: there the first directory gets the mount itself, and the further ones
+ * get clones of that.
+ */
+function hideDirectory(path: string): Operation[] {
+  const [mask, clone, target] = [register("mask"), register("mask.clone"), register("target")];
+  return [
+    call(
+      "open_tree",
+      [mask, "", OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.EMPTY_PATH],
+      "clone the empty directory",
+      { result: clone.register, okErrors: ["EINVAL"] },
+    ),
+    {
+      control: "branch",
+      reason: `hide ${path}`,
+      ifNegative: clone,
+      then: [moveMount(mask, target, `hide ${path} behind an empty directory`)],
+      otherwise: [
+        moveMount(clone, target, `hide ${path} behind an empty directory`),
+        call("close", [clone], "close the clone"),
+      ],
+    },
+  ];
+}
+
+/** Makes the paths read-only, each by a clone of itself over itself. Container side, in the container's tree. */
+export function planReadOnlyPaths(paths: readonly string[], root: Register): Operation[] {
+  const [target, clone] = [register("target"), register("readonly")];
+  return paths.flatMap((path) =>
+    whenThere(root, path, `make ${path} read-only`, [
+      cloneTree({ from: target, result: clone.register, recursive: true, reason: `clone ${path}` }),
+      setMountAttributes(clone, mountAttributes({ set: MOUNT_ATTR.RDONLY }), {
+        recursive: true,
+        reason: `make ${path} read-only`,
+      }),
+      moveMount(clone, target, `mount ${path} read-only`),
+      call("close", [clone], `close the clone of ${path}`),
+    ]),
+  );
+}
