@@ -325,7 +325,7 @@ static const struct {
   const char *name;
   uint64_t initial;
 } NAMESPACES[] = {
-  { "pid", 0xEFFFFFFC }, { "mnt", 0xEFFFFFF8 },  { "uts", 0xEFFFFFFE },	 { "ipc", 0xEFFFFFFF },
+  { "pid", 0xEFFFFFFC }, { "mnt", 0xEFFFFFF8 },  { "uts", 0xEFFFFFFE },  { "ipc", 0xEFFFFFFF },
   { "net", 0xEFFFFFF9 }, { "user", 0xEFFFFFFD }, { "cgroup", 0xEFFFFFFB }, { "time", 0xEFFFFFFA },
 };
 

@@ -18,6 +18,7 @@ export interface ImageConfig {
     readonly StopSignal?: string;
     readonly Healthcheck?: object;
     readonly Shell?: readonly string[];
+    readonly OnBuild?: readonly string[];
   };
   readonly rootfs: { readonly type: "layers"; readonly diff_ids: readonly string[] };
   readonly history?: readonly {
