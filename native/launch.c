@@ -9,7 +9,7 @@ static const struct op *ops;
 static u8 *data;
 static struct report *report;
 static i64 *registers;
-static long child;  // the forked process, in its parent
+static const i32 *child_pidfd;  // of the forked process, in its parent
 static int is_child;
 
 void *memcpy(void *to, const void *from, size_t size) {
@@ -66,10 +66,8 @@ _Noreturn static void fail(u32 op, long error) {
     report->failed_op = (i32)op;
   }
   if (is_child) quit(127);
-  if (child) {
-    SYS(kill, child, SIGKILL_);
-    SYS(wait4, child, 0, 0, 0);
-  }
+  // Without a descriptor any more: the child asked to die with its parent (PR_SET_PDEATHSIG).
+  if (child_pidfd && SYS(pidfd_send_signal, *child_pidfd, SIGKILL_, 0, 0) == 0) SYS(wait4, -1, 0, 0, 0);
   send_report(FD_ENGINE);
   quit(127);
 }
@@ -154,6 +152,7 @@ static i64 store(u64 to, u64 value, u64 width) {
 // One operation; `next` is where to go on.
 static i64 run(const struct op *op, u32 *next) {
   u64 v[6];
+  long result;
   for (int i = 0; i < 6; i++) {
     v[i] = op->value[i];
     if (op->argument[i] == ARG_REGISTER) v[i] = (u64)registers[v[i]];
@@ -163,10 +162,10 @@ static i64 run(const struct op *op, u32 *next) {
     case OP_SYSCALL:
       return sys6(op->number, (long)v[0], (long)v[1], (long)v[2], (long)v[3], (long)v[4], (long)v[5]);
     case OP_FORK:
-      child = SYS(clone3, v[0], v[1]);
-      is_child = child == 0;
-      if (is_child) *next = op->number;
-      return child;
+      result = SYS(clone3, v[0], v[1]);
+      if (result == 0) is_child = 1, *next = op->number;
+      if (result > 0) child_pidfd = ((i32 *const *)v[0])[1];
+      return result;
     case OP_BRANCH:
       if ((i64)v[0] < 0) *next = op->number;
       return 0;

@@ -4,7 +4,7 @@ import type { ErrnoName } from "./errno.ts";
  * A plan is an ordered list of operations as data; planners in any room return them, launch/ compiles and runs them.
  * Nearly every operation is one plain system call. What it needs from earlier steps it names as a register.
  */
-export type Operation = Call | Fork | Branch | Signal | Wait | Decimal | Exec | Init | Supervise;
+export type Operation = Call | Fork | Branch | Load | Signal | Wait | Decimal | Exec | Init | Supervise;
 
 /** The result of an earlier operation: a descriptor, a pid. Shared by both sides of a fork. */
 export interface Register {
@@ -42,7 +42,10 @@ export interface Call extends Step {
   readonly okErrors?: readonly ErrnoName[] | true;
 }
 
-/** clone3: the child runs `child`, which must end in `exec`; `pid` and `pidfd` name registers for the parent. */
+/**
+ * clone3: the child runs `child`, which must end in `exec` (or exit_group); `pid` and `pidfd` name registers for the
+ * parent. The registers are shared by both sides, so each is set by one side only.
+ */
 export interface Fork extends Step {
   readonly control: "fork";
   readonly flags: bigint;
@@ -59,6 +62,14 @@ export interface Branch extends Step {
   readonly ifNegative: Register;
   readonly then: readonly Operation[];
   readonly otherwise?: readonly Operation[];
+}
+
+/** Takes 4 bytes that a call wrote into a scratch area (pipe2's descriptors) into a register. */
+export interface Load extends Step {
+  readonly control: "load";
+  readonly from: { readonly scratch: string; readonly size: number };
+  readonly offset: number;
+  readonly result: string;
 }
 
 /** Wakes the other side, which waits on the same eventfd. */

@@ -2,6 +2,7 @@ import { ERRNO } from "../base/errno.ts";
 import { TiffinError } from "../base/error.ts";
 import type { Operand, Operation, Register } from "../base/operation.ts";
 import { type Architecture, syscallNumber } from "../base/syscall-number.ts";
+import { CLONE } from "../kernel/flags.ts";
 import { ProgramData } from "./program-data.ts";
 
 /** The numbers of native/launch.h. */
@@ -22,6 +23,7 @@ const MAGIC = 0x314e4654;
 const HEADER_SIZE = 24;
 const OP_SIZE = 72;
 const NO_REGISTER = 0xffff;
+const SIGCHLD = 17;
 
 /** Always register 0: another engine that finds a supervisor reads the pid there without knowing the plan. */
 export const PID_REGISTER = "pid";
@@ -60,7 +62,7 @@ interface Instruction {
  */
 export function compile(plan: readonly Operation[], architecture: Architecture): LaunchProgram {
   const compiler = new Compiler(architecture);
-  compiler.define(PID_REGISTER);
+  compiler.define(PID_REGISTER, "supervisor");
   compiler.block(plan, "supervisor");
   return compiler.finish();
 }
@@ -69,6 +71,7 @@ class Compiler {
   private readonly instructions: Instruction[] = [];
   private readonly steps: CompiledStep[] = [];
   private readonly registers = new Map<string, number>();
+  private readonly setters = new Map<string, Side>();
   private readonly data = new ProgramData();
   private readonly architecture: Architecture;
   private readonly children: { fork: Instruction; operations: readonly Operation[] }[] = [];
@@ -108,7 +111,7 @@ class Compiler {
         kind: KIND.syscall,
         arguments: args,
         number,
-        ...(operation.result === undefined ? {} : { result: this.define(operation.result) }),
+        ...(operation.result === undefined ? {} : { result: this.define(operation.result, side) }),
         ...(okErrors === true
           ? { anyErrorIsFine: true }
           : { fineErrors: okErrors.map((name) => ERRNO[name]) }),
@@ -126,6 +129,16 @@ class Compiler {
       case "branch":
         this.branch(operation, step);
         return;
+      case "load": {
+        const [kind, offset] = this.address(step, operation.from);
+        this.emit(step, {
+          kind: KIND.load,
+          arguments: [[kind, offset + BigInt(operation.offset)]],
+          result: this.define(operation.result, step.side),
+          number: 0,
+        });
+        return;
+      }
       case "signal":
         this.emit(step, {
           kind: KIND.syscall,
@@ -152,7 +165,7 @@ class Compiler {
         this.emit(step, {
           kind: KIND.decimal,
           arguments: [this.address(step, operation.to), this.use(operation.from)],
-          result: this.define(`${operation.to.scratch}.length`),
+          result: this.define(`${operation.to.scratch}.length`, step.side),
           number: 0,
         });
         return;
@@ -179,14 +192,15 @@ class Compiler {
 
   private fork(operation: Extract<Operation, { control: "fork" }>, step: CompiledStep): void {
     const pidfd = { scratch: `${operation.pidfd}.clone3`, size: 8 };
-    const SIGCHLD = 17;
+    // With CLONE_PARENT the exit signal is the caller's own (clone(2)).
+    const exitSignal = (operation.flags & CLONE.PARENT) === 0n ? SIGCHLD : 0;
     const args: Operand = {
       struct: [
         [8, operation.flags],
         [8, pidfd],
         [8, 0],
         [8, 0],
-        [8, SIGCHLD],
+        [8, exitSignal],
         [8, 0],
         [8, 0],
         [8, 0],
@@ -198,13 +212,13 @@ class Compiler {
     const fork = this.emit(step, {
       kind: KIND.fork,
       arguments: [this.address(step, args), immediate(88)],
-      result: this.define(operation.pid),
+      result: this.define(operation.pid, "supervisor"),
       number: 0,
     });
     this.emit(step, {
       kind: KIND.load,
       arguments: [this.address(step, pidfd)],
-      result: this.define(operation.pidfd),
+      result: this.define(operation.pidfd, "supervisor"),
       number: 0,
     });
     this.children.push({ fork, operations: operation.child });
@@ -223,7 +237,13 @@ class Compiler {
     over.number = this.instructions.length;
   }
 
-  define(name: string): number {
+  /** Both sides run at the same time and share the registers: each register has one side that sets it. */
+  define(name: string, side: Side): number {
+    const setter = this.setters.get(name) ?? side;
+    if (setter !== side) {
+      throw new TiffinError("internal", `Cannot compile: both sides set register "${name}"`);
+    }
+    this.setters.set(name, side);
     const known = this.registers.get(name);
     if (known !== undefined) return known;
     this.registers.set(name, this.registers.size);

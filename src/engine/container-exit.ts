@@ -1,0 +1,65 @@
+import { faultPoint } from "../base/fault-point.ts";
+import type { ExitRecord } from "../launch/supervisor-connection.ts";
+import type { StoredContainer } from "./container-table.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { releaseHostResources } from "./release-host-resources.ts";
+import { deleteContainer } from "./remove-container.ts";
+import type { SupervisedProcess } from "./supervised-process.ts";
+import { timestamp, timestampOf } from "./timestamp.ts";
+
+/** A container whose supervisor vanished with its status: as if SIGKILL had ended it, which it has. */
+const LOST_EXIT_CODE = 137;
+
+/** Settles a container when its process ends. */
+export function watchContainer(
+  context: EngineContext,
+  id: string,
+  process: SupervisedProcess,
+): void {
+  process.ended
+    .then((record) => context.lock.hold(id, () => settleExit(context, id, record)))
+    .catch((error: unknown) =>
+      console.error(`tiffin: settling the end of container ${id}:`, error),
+    );
+}
+
+/**
+ * Records the end of a container, tells it, and takes down what it left on the host. The status is out before the
+ * cleaning, which a killed engine's successor does (recover.ts). The container's lock is held.
+ */
+export async function settleExit(
+  context: EngineContext,
+  id: string,
+  record: ExitRecord | undefined,
+): Promise<void> {
+  context.processes.delete(id);
+  if (!context.containers.withId(id)) return;
+  const exitCode = record?.exitCode ?? LOST_EXIT_CODE;
+  const oomKilled = record !== undefined && context.cgroups.oomKills(record.memoryEvents) > 0;
+  const container = context.containers.update(id, {
+    phase: "settled",
+    state: {
+      status: "exited",
+      pid: 0,
+      exitCode,
+      oomKilled,
+      finishedAt: record ? timestampOf(record.endedNano) : timestamp(),
+      error: record ? "" : "The supervisor was lost, and the exit status with it",
+    },
+  });
+  faultPoint("exit:recorded");
+  if (oomKilled) emitContainerEvent(context, container, "oom");
+  emitContainerEvent(context, container, "die", {
+    exitCode: String(exitCode),
+    execDuration: duration(container),
+  });
+  context.waiters.notify(id, "exit", { exitCode });
+  await releaseHostResources(context, id);
+  faultPoint("exit:released");
+  if (container.spec.autoRemove) await deleteContainer(context, container);
+}
+
+function duration(container: StoredContainer): string {
+  const { startedAt, finishedAt } = container.state;
+  return String(Math.max(0, Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000)));
+}

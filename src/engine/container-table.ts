@@ -1,0 +1,142 @@
+import type { Database } from "../base/database.ts";
+import { TiffinError } from "../base/error.ts";
+import type { Container, ContainerSpec, ContainerState } from "./types.ts";
+
+/** What the engine was doing with a container when it was last written: recovery finishes or undoes it. */
+export type Phase = "settled" | "starting" | "removing";
+
+export interface StoredContainer extends Container {
+  readonly phase: Phase;
+}
+
+export const NEVER = "0001-01-01T00:00:00Z";
+
+interface Row {
+  id: string;
+  name: string;
+  created_at: string;
+  image_id: string;
+  id_base: number;
+  log_path: string;
+  spec: string;
+  state: string;
+  phase: Phase;
+}
+
+/**
+ * The containers: a table of the state database, held in memory as well (the engine is its only writer). Every change is
+ * committed before the call returns.
+ */
+export class ContainerTable {
+  private readonly database: Database;
+  private readonly byId = new Map<string, StoredContainer>();
+  private readonly idByName = new Map<string, string>();
+
+  constructor(database: Database) {
+    this.database = database;
+    database.execute(`CREATE TABLE IF NOT EXISTS containers (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at TEXT NOT NULL, image_id TEXT NOT NULL,
+      id_base INTEGER NOT NULL, log_path TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL, phase TEXT NOT NULL)`);
+    for (const row of database.all<Row>("SELECT * FROM containers ORDER BY created_at")) {
+      this.remember(fromRow(row));
+    }
+  }
+
+  insert(container: StoredContainer): void {
+    this.database.execute(
+      "INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      container.id,
+      container.name,
+      container.createdAt,
+      container.imageId,
+      container.idBase,
+      container.logPath,
+      JSON.stringify(container.spec),
+      JSON.stringify(container.state),
+      container.phase,
+    );
+    this.remember(container);
+  }
+
+  /** @throws not-found when it was removed meanwhile */
+  update(id: string, change: { state?: Partial<ContainerState>; phase?: Phase }): StoredContainer {
+    const before = this.withId(id);
+    if (!before) throw new TiffinError("not-found", `No such container: ${id}`);
+    const after: StoredContainer = {
+      ...before,
+      state: { ...before.state, ...change.state },
+      phase: change.phase ?? before.phase,
+    };
+    this.database.execute(
+      "UPDATE containers SET state = ?, phase = ? WHERE id = ?",
+      JSON.stringify(after.state),
+      after.phase,
+      id,
+    );
+    this.byId.set(id, after);
+    return after;
+  }
+
+  delete(id: string): void {
+    this.database.execute("DELETE FROM containers WHERE id = ?", id);
+    const container = this.byId.get(id);
+    if (container) this.idByName.delete(container.name);
+    this.byId.delete(id);
+  }
+
+  withId(id: string): StoredContainer | undefined {
+    return this.byId.get(id);
+  }
+
+  withName(name: string): StoredContainer | undefined {
+    const id = this.idByName.get(name);
+    return id === undefined ? undefined : this.byId.get(id);
+  }
+
+  /**
+   * The container that a user means: its ID, its name (a leading slash is docker's), or an unambiguous start of its ID.
+   * @throws not-found; invalid-argument when several IDs start so
+   */
+  find(name: string): StoredContainer {
+    const plain = name.startsWith("/") ? name.slice(1) : name;
+    const exact = this.byId.get(plain) ?? this.withName(plain);
+    if (exact) return exact;
+    const matches = /^[0-9a-f]+$/.test(plain)
+      ? this.all().filter(({ id }) => id.startsWith(plain))
+      : [];
+    const [match] = matches;
+    if (matches.length > 1) {
+      throw new TiffinError(
+        "invalid-argument",
+        `Multiple IDs found with provided prefix: ${plain}`,
+      );
+    }
+    if (!match) throw new TiffinError("not-found", `No such container: ${name}`);
+    return match;
+  }
+
+  /** Oldest first. */
+  all(): StoredContainer[] {
+    return [...this.byId.values()];
+  }
+
+  private remember(container: StoredContainer): void {
+    this.byId.set(container.id, container);
+    this.idByName.set(container.name, container.id);
+  }
+}
+
+function fromRow(row: Row): StoredContainer {
+  return {
+    id: row.id,
+    name: row.name,
+    createdAt: row.created_at,
+    imageId: row.image_id,
+    idBase: row.id_base,
+    logPath: row.log_path,
+    spec: JSON.parse(row.spec) as ContainerSpec,
+    state: JSON.parse(row.state) as ContainerState,
+    restartCount: 0,
+    phase: row.phase,
+  };
+}

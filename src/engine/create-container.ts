@@ -1,0 +1,139 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { faultPoint } from "../base/fault-point.ts";
+import { TiffinError } from "../base/error.ts";
+import { allocateRange } from "../namespaces/id-range.ts";
+import { containerDirectories } from "./container-directories.ts";
+import { checkName, generateName } from "./container-name.ts";
+import { NEVER, type StoredContainer } from "./container-table.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { discardDirectory } from "./discard-directory.ts";
+import { mergeImageConfig } from "./merge-image-config.ts";
+import { validateSpec } from "./validate-spec.ts";
+import { timestamp } from "./timestamp.ts";
+import type { ContainerSpec } from "./types.ts";
+
+/**
+ * Makes a container: its record, its writable layer, its files. Nothing of it is there when this fails, also when the
+ * engine is killed meanwhile (recovery removes a directory without a record).
+ * @throws already-exists (name), not-found (image), invalid-argument
+ */
+export async function createContainer(
+  context: EngineContext,
+  request: { name: string; spec: ContainerSpec },
+): Promise<{ id: string; warnings: string[] }> {
+  if (request.name !== "") checkName(request.name);
+  const image = context.images.image(request.spec.image);
+  const container = newContainer(context, request, image.id);
+  const spec = mergeImageConfig(request.spec, image.config);
+  const { warnings, ownIds } = validateSpec(context, spec);
+  return context.lock.hold("create", () => {
+    const name = freeName(context, request.name);
+    const used = new Set(context.containers.all().map(({ idBase }) => idBase));
+    const idBase = ownIds ? allocateRange(used, context.id) : 0;
+    const complete: StoredContainer = {
+      ...container,
+      name,
+      idBase,
+      spec: { ...spec, hostname: spec.hostname || defaultHostname(context, spec, container.id) },
+    };
+    try {
+      makeDirectories(context, complete);
+      faultPoint("create:directories");
+      context.containers.insert(complete);
+    } catch (error) {
+      discardDirectory(context.places, containerDirectories(context.places, complete.id).state);
+      throw error;
+    }
+    faultPoint("create:recorded");
+    emitContainerEvent(context, complete, "create");
+    return { id: complete.id, warnings };
+  });
+}
+
+function newContainer(
+  context: EngineContext,
+  request: { name: string; spec: ContainerSpec },
+  imageId: string,
+): StoredContainer {
+  const id = randomBytes(32).toString("hex");
+  return {
+    id,
+    name: request.name,
+    createdAt: timestamp(),
+    imageId,
+    spec: request.spec,
+    state: {
+      status: "created",
+      pid: 0,
+      exitCode: 0,
+      oomKilled: false,
+      error: "",
+      startedAt: NEVER,
+      finishedAt: NEVER,
+    },
+    idBase: 0,
+    logPath: join(containerDirectories(context.places, id).logs, "log"),
+    restartCount: 0,
+    phase: "settled",
+  };
+}
+
+/** @throws already-exists with docker's words */
+function freeName(context: EngineContext, asked: string): string {
+  if (asked === "") return generateName((name) => context.containers.withName(name) !== undefined);
+  const holder = context.containers.withName(asked);
+  if (!holder) return asked;
+  throw new TiffinError(
+    "already-exists",
+    `Conflict. The container name "/${asked}" is already in use by container "${holder.id}". You have to remove (or rename) that container to be able to reuse that name.`,
+    { hint: `Remove it (tiffin rm ${asked}), or choose another name` },
+  );
+}
+
+/** The ID's start, as docker; a container that shares a UTS or network namespace takes that one's name. */
+function defaultHostname(context: EngineContext, spec: ContainerSpec, id: string): string {
+  if (spec.utsMode === "host" || spec.networkMode === "host") return context.host.hostname;
+  if (spec.networkMode.startsWith("container:")) {
+    return context.containers.find(spec.networkMode.slice("container:".length)).spec.hostname;
+  }
+  return id.slice(0, 12);
+}
+
+function makeDirectories(context: EngineContext, container: StoredContainer): void {
+  const directories = containerDirectories(context.places, container.id);
+  mkdirSync(directories.state, { recursive: true, mode: 0o710 });
+  mkdirSync(directories.logs, { mode: 0o700 });
+  mkdirSync(directories.files, { mode: 0o755 });
+  makeWritableLayer(directories.writable);
+  writeFileSync(join(directories.files, "hostname"), `${container.spec.hostname}\n`);
+  writeFileSync(join(directories.files, "hosts"), hostsFile(container.spec));
+  writeFileSync(join(directories.files, "resolv.conf"), resolvConf());
+}
+
+function makeWritableLayer(path: string): void {
+  mkdirSync(path, { mode: 0o700 });
+  mkdirSync(join(path, "upper"), { mode: 0o755 });
+  mkdirSync(join(path, "work"), { mode: 0o700 });
+}
+
+function hostsFile(spec: ContainerSpec): string {
+  const name = spec.hostname === "" ? "" : `127.0.0.1\t${spec.hostname}\n`;
+  return `127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+${spec.networkMode === "host" ? "" : name}`;
+}
+
+/** The host's resolvers; none of them can be reached without a network, as with docker's `none`. */
+function resolvConf(): string {
+  try {
+    return readFileSync("/etc/resolv.conf", "utf8");
+  } catch {
+    return "# The host has no /etc/resolv.conf.\n";
+  }
+}

@@ -1,0 +1,36 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Places } from "./types.ts";
+
+/** Where directories wait for their deletion; emptied at the engine's start as well. */
+export function trashDirectory(places: Places): string {
+  return join(places.root, "trash");
+}
+
+/**
+ * Takes a directory away at once (by renaming) and deletes it in the background. What a killed engine did not delete, the
+ * next one does. Does nothing when it is not there.
+ */
+export function discardDirectory(places: Places, path: string): void {
+  if (!existsSync(path)) return;
+  const trash = trashDirectory(places);
+  mkdirSync(trash, { recursive: true, mode: 0o700 });
+  const target = join(trash, randomUUID());
+  renameSync(path, target);
+  void deleteDirectory(target);
+}
+
+/** Deletes what an earlier engine left in the trash. */
+export function emptyTrash(places: Places): void {
+  const trash = trashDirectory(places);
+  if (!existsSync(trash)) return;
+  for (const name of readdirSync(trash)) void deleteDirectory(join(trash, name));
+}
+
+async function deleteDirectory(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
+    console.error(`tiffin: cannot delete ${path}; the next start tries again:`, error);
+  });
+}

@@ -1,0 +1,63 @@
+import { faultPoint } from "../base/fault-point.ts";
+import { TiffinError } from "../base/error.ts";
+import { containerDirectories } from "./container-directories.ts";
+import type { StoredContainer } from "./container-table.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { discardDirectory } from "./discard-directory.ts";
+import { releaseHostResources } from "./release-host-resources.ts";
+import { isRunning } from "./stop-container.ts";
+
+/** Removes a container and its layer and log. @throws conflict when it runs and force is false */
+export async function removeContainer(
+  context: EngineContext,
+  name: string,
+  options: { force: boolean; volumes: boolean },
+): Promise<void> {
+  const container = context.containers.find(name);
+  const { id } = container;
+  if (isRunning(container)) {
+    if (!options.force) throw stillRuns(container);
+    const exited = context.waiters.add(id, "not-running");
+    context.cgroups.kill(id);
+    await context.processes
+      .get(id)
+      ?.signal(9)
+      .catch(() => undefined);
+    await exited;
+  }
+  await context.lock.hold(id, async () => {
+    const current = context.containers.withId(id);
+    if (!current) return;
+    if (isRunning(current)) throw stillRuns(current);
+    await deleteContainer(context, current);
+  });
+}
+
+function stillRuns({ name, id }: StoredContainer): TiffinError {
+  return new TiffinError(
+    "conflict",
+    `Cannot remove container "/${name}": container is running: stop the container before removing or force remove`,
+    {
+      hint: `Stop it first (tiffin stop ${name}), or remove it with force (tiffin rm -f ${name})`,
+      details: { id },
+    },
+  );
+}
+
+/** Removes a container that does not run; a killed engine's successor goes on where this one was. The lock is held. */
+export async function deleteContainer(
+  context: EngineContext,
+  container: StoredContainer,
+): Promise<void> {
+  const { id } = container;
+  context.containers.update(id, { phase: "removing" });
+  faultPoint("remove:recorded");
+  await releaseHostResources(context, id);
+  context.processes.get(id)?.finish(undefined);
+  context.processes.delete(id);
+  discardDirectory(context.places, containerDirectories(context.places, id).state);
+  faultPoint("remove:discarded");
+  context.containers.delete(id);
+  emitContainerEvent(context, container, "destroy");
+  context.waiters.notify(id, "removal", { exitCode: container.state.exitCode });
+}

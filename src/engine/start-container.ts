@@ -1,0 +1,131 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { faultPoint } from "../base/fault-point.ts";
+import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
+import type { Launched } from "../launch/launcher.ts";
+import { containerDirectories } from "./container-directories.ts";
+import { watchContainer } from "./container-exit.ts";
+import type { StoredContainer } from "./container-table.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
+import type { ExplainedStep } from "./engine.ts";
+import { explainLaunched } from "./explain.ts";
+import { planContainer } from "./plan-container.ts";
+import { SupervisedProcess } from "./supervised-process.ts";
+import { timestamp } from "./timestamp.ts";
+
+/**
+ * Starts a container that does not run.
+ * @throws not-modified when it runs; conflict when it is paused or being removed; the failed step's error
+ */
+export function startContainer(
+  context: EngineContext,
+  name: string,
+  options: { timings?: boolean } = {},
+): Promise<{ timings?: ExplainedStep[] }> {
+  const { id } = context.containers.find(name);
+  return context.lock.hold(id, async () => {
+    const container = startable(context.containers.find(id));
+    const launched = await launchContainer(context, container);
+    return options.timings ? { timings: explainLaunched(launched) } : {};
+  });
+}
+
+function startable(container: StoredContainer): StoredContainer {
+  const { status } = container.state;
+  if (status === "running") {
+    throw new TiffinError("not-modified", `Container ${container.id} is already running`);
+  }
+  if (status === "paused") {
+    throw new TiffinError("conflict", "Cannot start a paused container, try unpause instead");
+  }
+  if (container.phase === "removing") {
+    throw new TiffinError("conflict", "Container is marked for removal and cannot be started");
+  }
+  return container;
+}
+
+/** The process record of a container: made by whoever attaches or starts first. */
+export function processOf(context: EngineContext, container: StoredContainer): SupervisedProcess {
+  const known = context.processes.get(container.id);
+  if (known) return known;
+  const { tty, stdinOnce } = container.spec;
+  const process = new SupervisedProcess({
+    directory: `${context.shortRunPath}/${container.id}`,
+    tty,
+    stdinOnce,
+  });
+  context.processes.set(container.id, process);
+  return process;
+}
+
+async function launchContainer(
+  context: EngineContext,
+  container: StoredContainer,
+): Promise<Launched> {
+  const { id } = container;
+  const directories = containerDirectories(context.places, id);
+  const process = processOf(context, container);
+  context.containers.update(id, { phase: "starting" });
+  faultPoint("start:recorded");
+  try {
+    mkdirSync(directories.run, { mode: 0o700 });
+    faultPoint("start:directory");
+    const plan = planContainer(context, container, process.wanted());
+    const launched = await context.launcher.launch(plan, `tiffin-${id.slice(0, 8)}`);
+    faultPoint("start:launched");
+    const pid = launched.report.register("pid");
+    context.containers.update(id, {
+      phase: "settled",
+      state: {
+        status: "running",
+        pid,
+        exitCode: 0,
+        oomKilled: false,
+        error: "",
+        startedAt: timestamp(),
+      },
+    });
+    faultPoint("start:running");
+    emitContainerEvent(context, container, "start");
+    watchContainer(context, id, process);
+    process.adopt(launched.connection, pid);
+    return launched;
+  } catch (error) {
+    await undoStart(context, container, error);
+    throw startError(container, error);
+  }
+}
+
+/** docker's exit codes of a container that never ran: 127 not found, 126 not executable, 128 all else. */
+function failedExitCode(error: unknown): number {
+  if (isTiffinError(error, "command-not-found")) return 127;
+  return isTiffinError(error, "command-not-executable") ? 126 : 128;
+}
+
+async function undoStart(
+  context: EngineContext,
+  container: StoredContainer,
+  error: unknown,
+): Promise<void> {
+  const { id } = container;
+  const process = context.processes.get(id);
+  context.processes.delete(id);
+  context.cgroups.kill(id);
+  await context.cgroups.remove(id);
+  rmSync(containerDirectories(context.places, id).run, { recursive: true, force: true });
+  const exitCode = failedExitCode(error);
+  context.containers.update(id, { phase: "settled", state: { exitCode, error: messageOf(error) } });
+  process?.finish(undefined);
+}
+
+function startError(container: StoredContainer, error: unknown): TiffinError {
+  const options = isTiffinError(error)
+    ? {
+        cause: error,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        ...(error.details ? { details: error.details } : {}),
+      }
+    : { cause: error };
+  const code = isTiffinError(error) ? error.code : "internal";
+  const what = messageOf(error).replace(/^Cannot /, "cannot ");
+  return new TiffinError(code, `Cannot start container "${container.name}": ${what}`, options);
+}

@@ -1,0 +1,87 @@
+import { faultPoint } from "../base/fault-point.ts";
+import { TiffinError } from "../base/error.ts";
+import type { StoredContainer } from "./container-table.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { signalNumber } from "./signals.ts";
+import type { SupervisedProcess } from "./supervised-process.ts";
+
+const DEFAULT_TIMEOUT_SECONDS = 10;
+const SIGTERM = 15;
+const SIGKILL = 9;
+
+/** @throws conflict when the container does not run */
+export function runningProcess(
+  context: EngineContext,
+  container: StoredContainer,
+): SupervisedProcess {
+  const process = context.processes.get(container.id);
+  if (process && isRunning(container)) return process;
+  throw new TiffinError("conflict", `Container ${container.id} is not running`, {
+    hint: `Start it first: tiffin start ${container.name}`,
+  });
+}
+
+export function isRunning(container: StoredContainer): boolean {
+  return container.state.status === "running" || container.state.status === "paused";
+}
+
+/** Signals the container's first process. @throws conflict when it does not run; invalid-argument (signal) */
+export async function killContainer(
+  context: EngineContext,
+  name: string,
+  signal: string,
+): Promise<void> {
+  const container = context.containers.find(name);
+  const number = signalNumber(signal || "KILL");
+  const process = runningProcess(context, container);
+  await process.signal(number);
+  emitContainerEvent(context, container, "kill", { signal: String(number) });
+  if (number === SIGKILL) await process.ended;
+}
+
+/**
+ * Asks the container's first process to end, and after the timeout (negative: never) kills the whole container. Resolves
+ * once it is recorded as exited. @throws not-modified when it does not run
+ */
+export async function stopContainer(
+  context: EngineContext,
+  name: string,
+  options: { signal?: string; timeoutSeconds?: number },
+): Promise<void> {
+  const container = context.containers.find(name);
+  if (!isRunning(container)) {
+    throw new TiffinError("not-modified", `Container ${container.id} is not running`);
+  }
+  const { spec } = container;
+  const signal = options.signal || spec.stopSignal;
+  const timeout = options.timeoutSeconds ?? spec.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+  const exited = context.waiters.add(container.id, "not-running");
+  await endProcess(context, container, {
+    signal: signal ? signalNumber(signal) : SIGTERM,
+    timeout,
+  });
+  await exited;
+  const after = context.containers.withId(container.id);
+  if (after) emitContainerEvent(context, after, "stop");
+}
+
+async function endProcess(
+  context: EngineContext,
+  container: StoredContainer,
+  how: { signal: number; timeout: number },
+): Promise<void> {
+  const process = runningProcess(context, container);
+  await process.signal(how.signal);
+  emitContainerEvent(context, container, "kill", { signal: String(how.signal) });
+  faultPoint("stop:signalled");
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timedOut = new Promise<boolean>((resolve) => {
+    if (how.timeout >= 0) timer = setTimeout(() => resolve(true), how.timeout * 1000);
+  });
+  const killNow = await Promise.race([process.ended.then(() => false), timedOut]);
+  clearTimeout(timer);
+  if (!killNow) return;
+  context.cgroups.kill(container.id);
+  await process.signal(SIGKILL).catch(() => undefined);
+  emitContainerEvent(context, container, "kill", { signal: String(SIGKILL) });
+}

@@ -1,0 +1,277 @@
+import { call, type Fork, type Operation, type Register, register } from "../base/operation.ts";
+import { CLONE, MNT_DETACH, MOVE_MOUNT, O } from "../kernel/flags.ts";
+import { planConsole, planPseudoTerminal } from "../namespaces/devices.ts";
+import { mapText } from "../namespaces/id-range.ts";
+import { attachMounts, planPrivateTree } from "../namespaces/kernel-mounts.ts";
+import { planMaskMaterial, planMasks, planReadOnlyPaths } from "../namespaces/masked-paths.ts";
+import {
+  type DetachedMount,
+  openTarget,
+  planReadOnlyRoot,
+} from "../namespaces/mount-operations.ts";
+import {
+  type NamespacePlan,
+  planCgroupNamespace,
+  planHostname,
+  planJoins,
+  planTimeNamespace,
+} from "../namespaces/namespaces.ts";
+import {
+  planKeyring,
+  planOomScoreAdjust,
+  planRlimits,
+  type ResourceLimit,
+} from "../namespaces/rlimits.ts";
+import { planLoopback, planSysctls } from "../namespaces/network.ts";
+import {
+  planBecomeRoot,
+  planGuard,
+  planHoldings,
+  planProgram,
+  planSupervise,
+  type ProcessPlan,
+} from "./process-plan.ts";
+
+/** How the container's cgroups are made and entered (src/cgroups/driver.ts). Supervisor side. */
+export interface CgroupEntry {
+  readonly make: readonly Operation[];
+  /** A cgroup v2 directory for CLONE_INTO_CGROUP. */
+  readonly intoCgroup?: Register;
+  /** Open cgroup.procs files of v1, for the child to write "0" to. */
+  readonly enter: readonly Register[];
+  readonly memoryEvents?: Register;
+}
+
+export interface ContainerPlan {
+  readonly id: string;
+  readonly process: ProcessPlan;
+  readonly namespaces: NamespacePlan;
+  /** By container ID: descriptors of the first processes of containers whose namespaces are joined. */
+  readonly joinPidfds: ReadonlyMap<string, Register>;
+  /** First host id of the range; 0 without a user namespace. */
+  readonly idBase: number;
+  readonly cgroup: CgroupEntry;
+  /** Leaves the mounted root, detached, in register `rootfs`; uses register `userns` when there is one. Supervisor side. */
+  readonly rootfs: readonly Operation[];
+  /** Other preparation on the supervisor side, before the mounts: user namespaces of `:me` binds. */
+  readonly prepare: readonly Operation[];
+  /** In the order of attaching. */
+  readonly mounts: readonly DetachedMount[];
+  readonly hostname: string;
+  readonly domainname: string;
+  readonly timeOffsetSeconds: number;
+  readonly rlimits: readonly ResourceLimit[];
+  readonly sysctls: {
+    readonly asked: Readonly<Record<string, string>>;
+    readonly usual: Readonly<Record<string, string>>;
+  };
+  readonly oomScoreAdjust: number;
+  readonly maskedPaths: Parameters<typeof planMasks>[0];
+  readonly readOnlyPaths: readonly string[];
+  readonly readOnlyRoot: boolean;
+}
+
+/** The whole start of a container as one plan. Pure. */
+export function planContainerLaunch(plan: ContainerPlan): Operation[] {
+  return [
+    ...planHoldings(plan.process),
+    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's ids are mapped", {
+      result: "mapped",
+    }),
+    ...plan.cgroup.make,
+    ...planFork(plan),
+    ...planIdMaps(plan),
+    ...planRlimits(plan.rlimits, register("pid")),
+    ...plan.rootfs,
+    ...plan.prepare,
+    ...plan.mounts.filter(({ side }) => side === "supervisor").flatMap(({ make }) => make),
+    {
+      control: "signal",
+      eventfd: register("prepared"),
+      reason: "tell the container that its tree is ready",
+    },
+    ...planSupervise(plan.process, plan.cgroup.memoryEvents),
+  ];
+}
+
+/**
+ * A container that joins others is forked by a process of its own: who has entered a user namespace cannot come back, and
+ * a pid namespace is entered by children only (namespaces.ts, NamespacePlan.joins).
+ */
+function planFork(plan: ContainerPlan): Operation[] {
+  const { joins, cloneFlags } = plan.namespaces;
+  const fork = (flags: bigint): Fork => ({
+    control: "fork",
+    flags: flags | CLONE.FILES | CLONE.PIDFD | (plan.cgroup.intoCgroup ? CLONE.INTO_CGROUP : 0n),
+    ...(plan.cgroup.intoCgroup ? { intoCgroup: plan.cgroup.intoCgroup } : {}),
+    pid: "pid",
+    pidfd: "pidfd",
+    reason: "start the container's first process in new namespaces",
+    hints: {
+      EUSERS: "Too many user namespaces: raise /proc/sys/user/max_user_namespaces",
+      ENOSPC: "Too many namespaces: raise the limits in /proc/sys/user",
+      EPERM: "The engine lacks CAP_SYS_ADMIN: run it as root, outside of a container",
+    },
+    child: planContainerSide(plan),
+  });
+  if (joins.length === 0) return [fork(cloneFlags)];
+  return [
+    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container is there", {
+      result: "joined",
+    }),
+    {
+      control: "fork",
+      flags: CLONE.FILES | CLONE.PIDFD,
+      pid: "joiner",
+      pidfd: "joiner.pidfd",
+      reason: "start a process that enters namespaces of other containers",
+      child: [
+        ...planGuard(),
+        ...planJoins(joins, plan.joinPidfds),
+        fork(cloneFlags | CLONE.PARENT),
+        { control: "signal", eventfd: register("joined"), reason: "tell the supervisor" },
+        call("exit_group", [0], "leave"),
+      ],
+    },
+    {
+      control: "wait",
+      for: register("joined"),
+      until: "readable",
+      peer: register("joiner.pidfd"),
+      reason: "wait until the container is there",
+    },
+    call("wait4", [register("joiner"), null, 0, null], "reap the process that entered"),
+  ];
+}
+
+/** A user namespace that is shared has its maps already; its descriptor is needed all the same. */
+function planIdMaps(plan: ContainerPlan): Operation[] {
+  const pid = { scratch: "pid text", size: 24 };
+  const map = Buffer.from(mapText(plan.idBase));
+  const write = (file: string, what: string): Operation[] => [
+    call(
+      "openat",
+      [register("proc.pid"), file, O.WRONLY | O.CLOEXEC, 0],
+      `open the container's ${file}`,
+      { result: "map" },
+    ),
+    call(
+      "write",
+      [register("map"), map, map.length],
+      `map the container's ${what} to the host's from ${plan.idBase} on`,
+    ),
+    call("close", [register("map")], `close ${file}`),
+  ];
+  const isOwn = plan.namespaces.userNamespace === "own";
+  const open: Operation[] =
+    plan.idBase === 0
+      ? []
+      : [
+          {
+            control: "decimal",
+            from: register("pid"),
+            to: pid,
+            reason: "write the process number",
+          },
+          call("openat", [-100, "/proc", O.PATH | O.DIRECTORY | O.CLOEXEC, 0], "open /proc", {
+            result: "proc.root",
+          }),
+          call(
+            "openat",
+            [register("proc.root"), pid, O.PATH | O.DIRECTORY | O.CLOEXEC, 0],
+            "find the process in /proc",
+            { result: "proc.pid" },
+          ),
+          ...(isOwn ? [...write("uid_map", "users"), ...write("gid_map", "groups")] : []),
+          call(
+            "openat",
+            [register("proc.pid"), "ns/user", O.RDONLY | O.CLOEXEC, 0],
+            "open the container's user namespace",
+            { result: "userns" },
+          ),
+        ];
+  return [
+    ...open,
+    {
+      control: "signal",
+      eventfd: register("mapped"),
+      reason: "tell the container that its ids are mapped",
+    },
+  ];
+}
+
+function planContainerSide(plan: ContainerPlan): Operation[] {
+  return [
+    ...planGuard(),
+    ...planPrivateTree(),
+    call(
+      "openat",
+      [-100, plan.process.runDirectory, O.PATH | O.DIRECTORY | O.CLOEXEC, 0],
+      "open a place for the root",
+      { result: "place" },
+    ),
+    ...planOomScoreAdjust(plan.oomScoreAdjust),
+    ...plan.cgroup.enter.map((procs) => call("write", [procs, "0", 1], "enter a cgroup")),
+    ...(plan.namespaces.newCgroup ? planCgroupNamespace() : []),
+    ...(plan.namespaces.newTime ? planTimeNamespace(plan.timeOffsetSeconds) : []),
+    ...(plan.namespaces.uts === "own" ? planHostname(plan.hostname, plan.domainname) : []),
+    ...(plan.namespaces.network === "own" ? planLoopback() : []),
+    {
+      control: "wait",
+      for: register("mapped"),
+      until: "readable",
+      reason: "wait until the ids are mapped",
+    },
+    ...(plan.idBase === 0 ? [] : planBecomeRoot()),
+    ...planKeyring(plan.id),
+    ...plan.mounts.filter(({ side }) => side === "container").flatMap(({ make }) => make),
+    ...(plan.maskedPaths.length > 0 ? planMaskMaterial(plan.maskedPaths) : []),
+    {
+      control: "wait",
+      for: register("prepared"),
+      until: "readable",
+      reason: "wait until the tree is ready",
+    },
+    ...planEnterRoot(),
+    ...attachMounts(plan.mounts, register("rootfs")),
+    ...(plan.process.tty ? planTerminal(plan) : []),
+    ...planSysctls(plan.sysctls.usual, { procPath: "/proc", mayFail: true }),
+    ...planSysctls(plan.sysctls.asked, { procPath: "/proc", mayFail: false }),
+    ...openTarget({
+      root: register("rootfs"),
+      path: plan.process.workingDirectory,
+      kind: "directory",
+      result: "target",
+    }),
+    ...planReadOnlyPaths(plan.readOnlyPaths, register("rootfs")),
+    ...planMasks(plan.maskedPaths, register("rootfs")),
+    ...(plan.readOnlyRoot ? planReadOnlyRoot(register("rootfs")) : []),
+    ...planProgram(plan.process),
+  ];
+}
+
+/** From here on the host's tree is out of reach. Source: pivot_root(2), "pivot_root(".", ".")". */
+function planEnterRoot(): Operation[] {
+  const flags = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH;
+  return [
+    call("move_mount", [register("rootfs"), "", register("place"), "", flags], "mount the root"),
+    call("fchdir", [register("rootfs")], "enter the root"),
+    call("pivot_root", [".", "."], "make it the root"),
+    call("umount2", [".", MNT_DETACH], "let go of the host's tree"),
+    call("chdir", ["/"], "go to the root"),
+  ];
+}
+
+function planTerminal({ process }: ContainerPlan): Operation[] {
+  const root = register("rootfs");
+  return [
+    ...planPseudoTerminal({
+      root,
+      master: "terminal",
+      slave: "slave",
+      owner: process.uid,
+      ...process.terminalSize,
+    }),
+    ...planConsole("slave", root),
+  ];
+}

@@ -1,0 +1,312 @@
+import { call, type Operation, type Register, register } from "../base/operation.ts";
+import { O } from "../kernel/flags.ts";
+import {
+  type CapabilityPlan,
+  planBoundingSet,
+  planCapabilitySets,
+} from "../namespaces/capabilities.ts";
+import { planControllingTerminal } from "../namespaces/devices.ts";
+import { type SupervisorHoldings, superviseStep } from "./supervise-step.ts";
+
+/** What is common to a container's first process and an exec: streams, credentials, confinement, the program. */
+export interface ProcessPlan {
+  readonly argv: readonly string[];
+  /** Paths to try in turn: PATH's directories, or the one that was named. */
+  readonly candidates: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  /** As seen inside. */
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly capabilities: CapabilityPlan;
+  readonly noNewPrivileges: boolean;
+  /** Installs the seccomp filter; empty: unconfined. */
+  readonly seccomp: readonly Operation[];
+  readonly init: boolean;
+  readonly tty: boolean;
+  readonly terminalSize: { readonly rows: number; readonly columns: number };
+  readonly openStdin: boolean;
+  readonly closeStdinWithClient: boolean;
+  readonly engineStreams: number;
+  /** A directory of its own (exists, empty, mode 0700): the supervisor's socket and exit record. */
+  readonly runDirectory: string;
+  /** null: nothing is logged. */
+  readonly log: {
+    readonly directory: string;
+    readonly maxBytes: number;
+    readonly keep: number;
+    readonly next: number;
+  } | null;
+}
+
+const SIGKILL = 9;
+const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_NAME: 15, SET_NO_NEW_PRIVS: 38 };
+const CLOSE_RANGE = { UNSHARE: 2, CLOEXEC: 4 };
+const ROOT_DIRECTORY = O.DIRECTORY | O.CLOEXEC;
+
+/**
+ * What the supervisor opens before the fork. Descriptors that it keeps come first, so that all later ones can be closed
+ * by number: registers directory, listener, log, stdin/stdout/stderr ends, slot.pidfd, slot.terminal, executed.
+ */
+export function planHoldings(plan: ProcessPlan): Operation[] {
+  return [
+    call("prctl", [PR.SET_NAME, "tiffin-super", 0, 0, 0], "name the supervisor"),
+    call("openat", [-100, plan.runDirectory, ROOT_DIRECTORY], "open the run directory", {
+      result: "directory",
+    }),
+    call("fchdir", [register("directory")], "enter the run directory"),
+    call("socket", [1, 1 | O.CLOEXEC, 0], "make the supervisor's socket", { result: "listener" }),
+    call(
+      "bind",
+      [
+        register("listener"),
+        {
+          struct: [
+            [2, 1],
+            [2, 0x73],
+            [4, 0],
+          ],
+        },
+        4,
+      ],
+      "name the supervisor's socket",
+    ),
+    call("listen", [register("listener"), 16], "listen for clients"),
+    call("chdir", ["/"], "leave the run directory"),
+    ...(plan.log
+      ? [
+          call("openat", [-100, plan.log.directory, ROOT_DIRECTORY], "open the log's directory", {
+            result: "log",
+          }),
+        ]
+      : []),
+    ...(plan.tty ? [] : planPipes(plan)),
+    ...["slot.pidfd", "slot.terminal"].map((slot) =>
+      call("fcntl", [register("directory"), F_DUPFD_CLOEXEC, 0], "keep a place for a descriptor", {
+        result: slot,
+      }),
+    ),
+    ...planPipe("executed", "see the program start"),
+    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's tree is ready", {
+      result: "prepared",
+    }),
+    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container has its own descriptors", {
+      result: "parted",
+    }),
+  ];
+}
+
+const F_DUPFD_CLOEXEC = 1030;
+
+function planPipe(name: string, purpose: string): Operation[] {
+  const pair = { scratch: name, size: 8 };
+  return [
+    call("pipe2", [pair, O.CLOEXEC], `make a pipe to ${purpose}`),
+    {
+      control: "load",
+      from: pair,
+      offset: 0,
+      result: `${name}.read`,
+      reason: "take its reading end",
+    },
+    {
+      control: "load",
+      from: pair,
+      offset: 4,
+      result: `${name}.write`,
+      reason: "take its writing end",
+    },
+  ];
+}
+
+/** Without an open stdin the program reads /dev/null (descriptor 0 of the launcher). */
+function planPipes(plan: ProcessPlan): Operation[] {
+  return [
+    ...(plan.openStdin ? planPipe("stdin", "pass input") : []),
+    ...planPipe("stdout", "take output"),
+    ...planPipe("stderr", "take error output"),
+  ];
+}
+
+/** After the container side has parted: the supervisor keeps what it needs and watches over the process. */
+export function planSupervise(plan: ProcessPlan, memoryEvents: Register | undefined): Operation[] {
+  const childEnds = plan.tty
+    ? []
+    : [...(plan.openStdin ? ["stdin.read"] : []), "stdout.write", "stderr.write"];
+  const keep = (held: string, slot: string): Operation[] => [
+    call("dup3", [register(held), register(slot), O.CLOEXEC], "keep a descriptor"),
+  ];
+  const when = (condition: boolean, name: string): Register | -1 =>
+    condition ? register(name) : -1;
+  const holdings: SupervisorHoldings = {
+    pid: register("pid"),
+    pidfd: register("slot.pidfd"),
+    listener: register("listener"),
+    directory: register("directory"),
+    logDirectory: when(plan.log !== null, "log"),
+    memoryEvents: memoryEvents ?? -1,
+    stdin: when(!plan.tty && plan.openStdin, "stdin.write"),
+    stdout: when(!plan.tty, "stdout.read"),
+    stderr: when(!plan.tty, "stderr.read"),
+    terminal: when(plan.tty, "slot.terminal"),
+    closeStdinWithClient: plan.closeStdinWithClient,
+    engineStreams: plan.engineStreams,
+    log: plan.log ?? { maxBytes: 0, keep: 0, next: 0 },
+  };
+  return [
+    {
+      control: "wait",
+      for: register("parted"),
+      until: "readable",
+      peer: register("pidfd"),
+      reason: "wait until the container has its own descriptors",
+    },
+    ...keep("pidfd", "slot.pidfd"),
+    ...(plan.tty ? keep("terminal", "slot.terminal") : []),
+    ...childEnds.map((name) => call("close", [register(name)], "leave this end to the container")),
+    call("close", [register("executed.write")], "leave this end to the container"),
+    call(
+      "close_range",
+      [register("prepared"), 0xffffffff, 0],
+      "close what only the preparation needed",
+    ),
+    {
+      control: "wait",
+      for: register("executed.read"),
+      until: "hangup",
+      peer: register("slot.pidfd"),
+      reason: "wait until the program runs",
+    },
+    call("close", [register("executed.read")], "close the pipe that told it"),
+    superviseStep(holdings),
+  ];
+}
+
+/** The child ends with its supervisor, and nobody inside can look into it before it is the program. */
+export function planGuard(): Operation[] {
+  return [
+    call("prctl", [PR.SET_PDEATHSIG, SIGKILL, 0, 0, 0], "end with the supervisor"),
+    call("prctl", [PR.SET_DUMPABLE, 0, 0, 0, 0], "keep others from looking in"),
+  ];
+}
+
+/** Root of the user namespace, so that what is made now belongs to the container. */
+export function planBecomeRoot(): Operation[] {
+  return [
+    call("setgroups", [0, null], "leave the engine's groups"),
+    call("setresgid", [0, 0, 0], "become the container's root group"),
+    call("setresuid", [0, 0, 0], "become the container's root"),
+    ...planGuard(),
+  ];
+}
+
+/** From the container's tree to the program: own descriptors, credentials, confinement, exec. Container side. */
+export function planProgram(plan: ProcessPlan): Operation[] {
+  const { argv, candidates, environment } = plan;
+  const command = argv[0] ?? "";
+  return [
+    call(
+      "close_range",
+      [3, 0xffffffff, CLOSE_RANGE.UNSHARE | CLOSE_RANGE.CLOEXEC],
+      "get descriptors of its own",
+    ),
+    { control: "signal", eventfd: register("parted"), reason: "tell the supervisor" },
+    call("setsid", [], "start a session"),
+    ...planStreams(plan),
+    call("umask", [0o022], "set the file mode creation mask"),
+    call("chdir", [plan.workingDirectory], `enter the working directory ${plan.workingDirectory}`, {
+      result: "entered",
+      okErrors: ["EACCES", "EPERM"],
+    }),
+    ...(plan.noNewPrivileges ? [] : plan.seccomp),
+    ...planBoundingSet(plan.capabilities),
+    ...planUser(plan),
+    ...planCapabilitySets(plan.capabilities),
+    ...(plan.noNewPrivileges
+      ? [
+          call("prctl", [PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0], "give up gaining privileges"),
+          ...plan.seccomp,
+        ]
+      : []),
+    call("prctl", [PR.SET_PDEATHSIG, SIGKILL, 0, 0, 0], "end with the supervisor"),
+    {
+      control: "branch",
+      ifNegative: register("entered"),
+      reason: "enter the working directory as the user, if root may not",
+      then: [
+        call(
+          "chdir",
+          [plan.workingDirectory],
+          `enter the working directory ${plan.workingDirectory}`,
+          {
+            hints: { EACCES: `The user ${plan.uid} may not enter it` },
+          },
+        ),
+      ],
+    },
+    ...(plan.init ? planInit(plan) : []),
+    {
+      control: "exec",
+      candidates,
+      argv,
+      environment,
+      reason: `run "${command}"`,
+      hints: {
+        ENOENT: `The image has no "${command}" in its PATH, or its interpreter is missing`,
+        EACCES: `"${command}" is not executable: check its mode, and that it is a file`,
+        ENOEXEC: `"${command}" is no program for this machine, or a script without a #! line`,
+      },
+    },
+  ];
+}
+
+function planStreams(plan: ProcessPlan): Operation[] {
+  if (plan.tty) return planControllingTerminal("slave");
+  return [
+    ...(plan.openStdin
+      ? [call("dup3", [register("stdin.read"), 0, 0], "connect standard input")]
+      : []),
+    call("dup3", [register("stdout.write"), 1, 0], "connect standard output"),
+    call("dup3", [register("stderr.write"), 2, 0], "connect standard error"),
+  ];
+}
+
+function planUser({ uid, gid, groups, capabilities }: ProcessPlan): Operation[] {
+  const PR_SET_KEEPCAPS = 8;
+  const list = Buffer.alloc(groups.length * 4);
+  groups.forEach((group, index) => list.writeUInt32LE(group, index * 4));
+  return [
+    ...(capabilities.isRoot
+      ? []
+      : [call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], "keep no capability beyond root")]),
+    call(
+      "setgroups",
+      [groups.length, list.length === 0 ? null : list],
+      "set the supplementary groups",
+    ),
+    call("setresgid", [gid, gid, gid], `become group ${gid}`),
+    call("setresuid", [uid, uid, uid], `become user ${uid}`),
+  ];
+}
+
+/** The init's child: a foreground process group of its own, no signal blocked. */
+function planInit(plan: ProcessPlan): Operation[] {
+  const TIOCSPGRP = 0x5410;
+  return [
+    { control: "init", reason: "stay behind as init" },
+    call("setpgid", [0, 0], "start a process group"),
+    ...(plan.tty
+      ? [
+          call("getpid", [], "learn the group's number", { result: "group" }),
+          call(
+            "ioctl",
+            [0, TIOCSPGRP, { struct: [[4, register("group")]] }],
+            "be in the foreground",
+            { okErrors: true },
+          ),
+        ]
+      : []),
+    call("rt_sigprocmask", [2, { struct: [[8, 0]] }, null, 8], "take signals again"),
+  ];
+}
