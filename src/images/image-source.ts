@@ -1,0 +1,25 @@
+import type { DiffId } from "../base/digest.ts";
+import type { Reference } from "../base/reference.ts";
+import type { ImageConfig } from "./image-store.ts";
+import type { Descriptor } from "./manifest.ts";
+
+/** A layer of an image that is somewhere else: in an archive, in a registry. */
+export interface LayerSource {
+  /** Of the bytes that `open` gives. */
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffId;
+  /** The stored bytes (plain, gzip or zstd), from the start at each call. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/** A read-only view of an image that can be installed; sources (archives, registries, builds) make them. */
+export interface ImageSource {
+  /** As stored: their hash is the image's id. */
+  readonly configBytes: Uint8Array;
+  readonly config: ImageConfig;
+  readonly manifestBytes: Uint8Array;
+  /** Lowest first, one for each of the configuration's diff IDs. */
+  readonly layers: readonly LayerSource[];
+  /** Names that the image gets: with a tag, or with a digest. */
+  readonly references: readonly Reference[];
+}

@@ -1,0 +1,237 @@
+import type { Database } from "../base/database.ts";
+import type { DiffId, Digest } from "../base/digest.ts";
+import { TiffinError } from "../base/error.ts";
+import { fullName, type Reference } from "../base/reference.ts";
+
+const SCHEMA_VERSION = 1;
+
+/** Names are kept in full (`docker.io/library/debian`), so that equal names are equal text. */
+const SCHEMA = [
+  "CREATE TABLE image_schema (version INTEGER NOT NULL)",
+  `CREATE TABLE images (
+    id TEXT PRIMARY KEY, manifest_digest TEXT NOT NULL, created_at TEXT NOT NULL, last_tagged_at TEXT NOT NULL,
+    is_hidden INTEGER NOT NULL DEFAULT 0)`,
+  `CREATE TABLE image_layers (
+    image_id TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE, position INTEGER NOT NULL, diff_id TEXT NOT NULL,
+    PRIMARY KEY (image_id, position))`,
+  "CREATE INDEX image_layers_by_diff_id ON image_layers (diff_id)",
+  `CREATE TABLE image_tags (
+    name TEXT NOT NULL, tag TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images(id), PRIMARY KEY (name, tag))`,
+  "CREATE INDEX image_tags_by_image ON image_tags (image_id)",
+  `CREATE TABLE image_digests (
+    name TEXT NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images(id), PRIMARY KEY (name, digest))`,
+  "CREATE INDEX image_digests_by_image ON image_digests (image_id)",
+  "CREATE TABLE layers (diff_id TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL)",
+];
+
+export interface ImageRow {
+  readonly id: Digest;
+  readonly manifestDigest: Digest;
+  /** ISO 8601; from the configuration. */
+  readonly createdAt: string;
+  readonly lastTaggedAt: string;
+}
+
+export interface NameRow {
+  /** Full name. */
+  readonly name: string;
+  /** A tag or a digest. */
+  readonly mark: string;
+}
+
+/** What the state database knows of images: which there are, their names and their layers. */
+export class ImageTable {
+  private readonly database: Database;
+
+  /** Makes the tables. @throws unavailable when a newer Tiffin wrote them */
+  constructor(database: Database) {
+    this.database = database;
+    database.transaction(() => this.migrate());
+  }
+
+  private migrate(): void {
+    const exists = this.database.get(
+      "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'image_schema'",
+    );
+    if (exists === undefined) {
+      for (const statement of SCHEMA) this.database.execute(statement);
+      this.database.execute("INSERT INTO image_schema VALUES (?)", SCHEMA_VERSION);
+    }
+    const row = this.database.get<{ version: number }>("SELECT version FROM image_schema");
+    if (row?.version !== SCHEMA_VERSION) {
+      throw new TiffinError(
+        "unavailable",
+        `Cannot open the image index: its version is ${row?.version}, this Tiffin reads ${SCHEMA_VERSION}`,
+        { hint: "Use the newer Tiffin, or another --root" },
+      );
+    }
+  }
+
+  transaction<Result>(work: () => Result): Result {
+    return this.database.transaction(work);
+  }
+
+  /** Idempotent: an image that is known stays as it is; one that was hidden is shown again. */
+  insert(row: ImageRow, layers: readonly DiffId[]): void {
+    const { id, manifestDigest, createdAt, lastTaggedAt } = row;
+    if (this.row(id) !== undefined) {
+      this.database.execute("UPDATE images SET is_hidden = 0 WHERE id = ?", id);
+      return;
+    }
+    this.database.execute(
+      "INSERT INTO images (id, manifest_digest, created_at, last_tagged_at) VALUES (?, ?, ?, ?)",
+      id,
+      manifestDigest,
+      createdAt,
+      lastTaggedAt,
+    );
+    for (const [position, diffId] of layers.entries()) {
+      this.database.execute("INSERT INTO image_layers VALUES (?, ?, ?)", id, position, diffId);
+    }
+  }
+
+  /** Its names must be gone. */
+  delete(id: Digest): void {
+    this.database.execute("DELETE FROM images WHERE id = ?", id);
+  }
+
+  /**
+   * Takes an image out of lists and look-ups by name or short id, and keeps its layers: it was removed while containers
+   * need it. Its names must be gone.
+   */
+  hide(id: Digest): void {
+    this.database.execute("UPDATE images SET is_hidden = 1 WHERE id = ?", id);
+  }
+
+  hiddenIds(): Digest[] {
+    return this.database
+      .all<{ id: Digest }>("SELECT id FROM images WHERE is_hidden = 1 ORDER BY id")
+      .map(({ id }) => id);
+  }
+
+  /** By its whole id; a hidden one too. */
+  row(id: string): ImageRow | undefined {
+    return this.database.get<ImageRow>(`${SELECT_IMAGE} WHERE id = ?`, id);
+  }
+
+  /** Newest first, without the hidden ones. */
+  rows(): ImageRow[] {
+    return this.database.all<ImageRow>(
+      `${SELECT_IMAGE} WHERE is_hidden = 0 ORDER BY created_at DESC, id`,
+    );
+  }
+
+  /** Ids that start with `sha256:` and these hexadecimal digits; at most two, since two are too many already. */
+  idsWithPrefix(hex: string): Digest[] {
+    return this.database
+      .all<{ id: Digest }>(
+        "SELECT id FROM images WHERE id >= ? AND id < ? AND is_hidden = 0 ORDER BY id LIMIT 2",
+        `sha256:${hex}`,
+        // "g" follows all hexadecimal digits.
+        `sha256:${hex}g`,
+      )
+      .map(({ id }) => id);
+  }
+
+  layersOf(id: string): DiffId[] {
+    return this.database
+      .all<{ diff_id: DiffId }>(
+        "SELECT diff_id FROM image_layers WHERE image_id = ? ORDER BY position",
+        id,
+      )
+      .map((row) => row.diff_id);
+  }
+
+  isLayerUsed(diffId: DiffId): boolean {
+    const row = this.database.get("SELECT 1 FROM image_layers WHERE diff_id = ? LIMIT 1", diffId);
+    return row !== undefined;
+  }
+
+  /** Bytes of a layer as it was unpacked. */
+  setLayerSize(diffId: DiffId, sizeBytes: number): void {
+    this.database.execute("INSERT OR REPLACE INTO layers VALUES (?, ?)", diffId, sizeBytes);
+  }
+
+  layerSize(diffId: DiffId): number | undefined {
+    return this.database.get<{ size_bytes: number }>(
+      "SELECT size_bytes FROM layers WHERE diff_id = ?",
+      diffId,
+    )?.size_bytes;
+  }
+
+  deleteLayer(diffId: DiffId): void {
+    this.database.execute("DELETE FROM layers WHERE diff_id = ?", diffId);
+  }
+
+  layers(): DiffId[] {
+    return this.database
+      .all<{ diff_id: DiffId }>("SELECT diff_id FROM layers ORDER BY diff_id")
+      .map((row) => row.diff_id);
+  }
+
+  /** Names an image by a tag or a digest; a tag that named another image moves. */
+  setName(reference: Reference, id: string): void {
+    const { table, column, mark } = placeOf(reference);
+    this.database.execute(
+      `INSERT INTO ${table} (name, ${column}, image_id) VALUES (?, ?, ?)
+       ON CONFLICT (name, ${column}) DO UPDATE SET image_id = excluded.image_id`,
+      fullName(reference),
+      mark,
+      id,
+    );
+  }
+
+  setLastTagged(id: string, at: string): void {
+    this.database.execute("UPDATE images SET last_tagged_at = ? WHERE id = ?", at, id);
+  }
+
+  deleteName(reference: Reference): void {
+    const { table, column, mark } = placeOf(reference);
+    this.database.execute(
+      `DELETE FROM ${table} WHERE name = ? AND ${column} = ?`,
+      fullName(reference),
+      mark,
+    );
+  }
+
+  /** The image of a name with a tag, or with a digest. */
+  idOf(reference: Reference): Digest | undefined {
+    const { table, column, mark } = placeOf(reference);
+    return this.database.get<{ image_id: Digest }>(
+      `SELECT image_id FROM ${table} WHERE name = ? AND ${column} = ?`,
+      fullName(reference),
+      mark,
+    )?.image_id;
+  }
+
+  tagsOf(id: string): NameRow[] {
+    return this.database.all<NameRow>(
+      "SELECT name, tag AS mark FROM image_tags WHERE image_id = ? ORDER BY name, tag",
+      id,
+    );
+  }
+
+  digestsOf(id: string): NameRow[] {
+    return this.database.all<NameRow>(
+      "SELECT name, digest AS mark FROM image_digests WHERE image_id = ? ORDER BY name, digest",
+      id,
+    );
+  }
+}
+
+const SELECT_IMAGE =
+  "SELECT id, manifest_digest AS manifestDigest, created_at AS createdAt, last_tagged_at AS lastTaggedAt FROM images";
+
+/** A digest decides when a reference has both. @throws internal for a bare name */
+function placeOf(reference: Reference): { table: string; column: string; mark: string } {
+  if (reference.digest !== undefined) {
+    return { table: "image_digests", column: "digest", mark: reference.digest };
+  }
+  if (reference.tag === undefined) {
+    throw new TiffinError(
+      "internal",
+      `Reference ${fullName(reference)} has neither tag nor digest`,
+    );
+  }
+  return { table: "image_tags", column: "tag", mark: reference.tag };
+}
