@@ -195,15 +195,23 @@ export function utimensat(at: At, mtimeNs: bigint): void {
   check(result, "utimensat", `set the time of ${quote(at[1])}`);
 }
 
+/** renameat2(2): 0, or the negative errno. */
+export function renameat2Raw(from: At, to: At, flags = 0): number {
+  return syscallRaw("renameat2", from[0], path(from[1]), to[0], path(to[1]), flags);
+}
+
 export function renameat2(from: At, to: At, flags = 0): void {
-  const result = syscallRaw("renameat2", from[0], path(from[1]), to[0], path(to[1]), flags);
+  const result = renameat2Raw(from, to, flags);
   check(result, "renameat2", `rename ${quote(from[1])} to ${quote(to[1])}`);
 }
 
-/** `flags`: 0, or AT_REMOVEDIR. */
+/** unlinkat(2): 0, or the negative errno. `flags`: 0, or AT_REMOVEDIR. */
+export function unlinkatRaw(directory: number, name: string, flags = 0): number {
+  return syscallRaw("unlinkat", directory, path(name), flags);
+}
+
 export function unlinkat(directory: number, name: string, flags = 0): void {
-  const result = syscallRaw("unlinkat", directory, path(name), flags);
-  check(result, "unlinkat", `remove ${quote(name)}`);
+  check(unlinkatRaw(directory, name, flags), "unlinkat", `remove ${quote(name)}`);
 }
 
 /** Target of a symbolic link; of the descriptor itself (O_PATH|O_NOFOLLOW) when the name is "". */

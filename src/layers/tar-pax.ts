@@ -81,16 +81,16 @@ function applyRecord(fields: PaxFields, key: string, value: Uint8Array, position
 function applyPlain(fields: PaxFields, key: string, value: Uint8Array, position: number): void {
   switch (key) {
     case "path":
-      fields.path = name(value, position);
+      fields.path = nameOf(value, position);
       break;
     case "linkpath":
-      fields.linkPath = name(value, position);
+      fields.linkPath = nameOf(value, position);
       break;
     case "uname":
-      fields.userName = name(value, position);
+      fields.userName = nameOf(value, position);
       break;
     case "gname":
-      fields.groupName = name(value, position);
+      fields.groupName = nameOf(value, position);
       break;
     case "size":
       fields.size = count(value, key, position);
@@ -117,7 +117,7 @@ function applySparse(sparse: SparseFields, key: string, value: Uint8Array, posit
       sparse.minor = ascii(value);
       break;
     case "name":
-      sparse.name = name(value, position);
+      sparse.name = nameOf(value, position);
       break;
     case "size":
     case "realsize":
@@ -140,7 +140,7 @@ function ascii(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
-function name(value: Uint8Array, position: number): string {
+function nameOf(value: Uint8Array, position: number): string {
   if (value.includes(0)) throw badArchive(position, "a name in a PAX header holds a NUL byte");
   return decodeFileName(value);
 }

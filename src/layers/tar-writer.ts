@@ -110,7 +110,6 @@ function ustarHeader(entry: TarEntryInput, flag: string): Uint8Array {
       "latin1",
     );
   };
-  const capped = (value: number, limit: number): number => (value > limit || value < 0 ? 0 : value);
   name.copy(block, 0, 0, 100);
   octal(entry.mode ?? (entry.type === "directory" ? 0o755 : 0o644), 100, 8);
   octal(capped(entry.uid ?? 0, OCTAL_7), 108, 8);
@@ -129,6 +128,11 @@ function ustarHeader(entry: TarEntryInput, flag: string): Uint8Array {
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return block;
+}
+
+/** 0 for what does not fit and stands in the PAX header. */
+function capped(value: number, limit: number): number {
+  return value > limit || value < 0 ? 0 : value;
 }
 
 function deviceNumber(value: number | undefined, path: string): number {

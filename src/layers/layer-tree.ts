@@ -1,0 +1,223 @@
+import { ERRNO } from "../base/errno.ts";
+import { TiffinError } from "../base/error.ts";
+import {
+  closeDescriptor,
+  fchmodat,
+  fchownat,
+  fgetxattr,
+  flistxattr,
+  fsetxattr,
+  mkdirat,
+  O,
+  openat2,
+  openat2Raw,
+  RESOLVE,
+  statusAt,
+  statusOf,
+  unlinkat,
+  utimensat,
+} from "../kernel/files.ts";
+import { syscallError } from "../kernel/syscall.ts";
+import { componentsOf, isWhiteout, OPAQUE_ATTRIBUTE, Stack } from "./stack.ts";
+import type { MergedNode } from "./stack.ts";
+
+const INSIDE = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
+/** Parents kept open; archives list a directory's files together, so few are enough. */
+const OPEN_PARENTS = 32;
+
+/** A directory of the layer, open. The descriptor belongs to the tree; the two that were asked for last are valid. */
+export interface OpenParent {
+  readonly descriptor: number;
+  /** Where it is in the layer, free of links; "" is the root. */
+  readonly path: string;
+}
+
+/** The attributes with which a missing parent directory is made when no lower layer has it. */
+const DEFAULT_MODE = 0o755;
+
+/**
+ * The directories of a layer that is being unpacked. Finds parents below the root descriptor without leaving it, and
+ * makes those that the archive does not bring, as unpacking onto the merged view would: what the lower layers hold
+ * under that path gives the attributes, and a link there is followed to where it leads in the merged view.
+ */
+export class LayerTree {
+  private readonly root: number;
+  private readonly stack: Stack;
+  private readonly lowerRoot: MergedNode | null;
+  private readonly maximumDepth: number;
+  private readonly open = new Map<string, OpenParent>();
+  /** Times of directories, set when all is unpacked, since each new name in a directory changes its time. */
+  private readonly times = new Map<string, bigint>();
+
+  /** `root` and `lower` (the topmost first) are descriptors that stay the caller's. */
+  constructor(root: number, lower: readonly number[], maximumDepth: number) {
+    this.root = root;
+    this.stack = new Stack([root, ...lower]);
+    const first = lower[0];
+    this.lowerRoot =
+      first === undefined ? null : { path: "", layer: 1, status: statusOf(first), directory: null };
+    this.maximumDepth = maximumDepth;
+  }
+
+  /** The directory that holds an entry. Missing directories are made, with `mtimeNs` where no lower layer gives a time. */
+  parent(components: readonly string[], mtimeNs: bigint): OpenParent {
+    return this.existing(components) ?? this.make(components, mtimeNs);
+  }
+
+  /** As {@link parent}, null when this layer itself does not have it. */
+  existingParent(components: readonly string[]): OpenParent | null {
+    const direct = this.existing(components);
+    if (direct !== null) return direct;
+    const own = new Stack([this.root]);
+    const resolved = own.resolve(components.join("/"), { followLast: true, atRoot: "refuse" });
+    if (resolved?.node?.directory == null || resolved.missing.length > 0) return null;
+    return this.existing(componentsOf(resolved.directory.path));
+  }
+
+  /** To be called when a directory or link was replaced: open parents may not be what their names say any more. */
+  forget(): void {
+    for (const { descriptor } of this.open.values()) closeDescriptor(descriptor);
+    this.open.clear();
+  }
+
+  setTime(path: string, mtimeNs: bigint): void {
+    this.times.set(path, mtimeNs);
+  }
+
+  /** Sets the times of directories; those that were replaced later are left alone. */
+  applyTimes(): void {
+    this.forget();
+    for (const [path, mtimeNs] of this.times) {
+      const how = { flags: O.RDONLY | O.DIRECTORY | O.NOFOLLOW, resolve: INSIDE };
+      const descriptor = openat2Raw(this.root, path === "" ? "." : path, how);
+      if (descriptor < 0) continue;
+      utimensat([descriptor, ""], mtimeNs);
+      closeDescriptor(descriptor);
+    }
+  }
+
+  /** Makes a directory hide what lower layers hold under its name. */
+  makeOpaque(parent: number, name: string): void {
+    this.withDirectory(parent, name, (directory) =>
+      fsetxattr(directory, OPAQUE_ATTRIBUTE, Buffer.from("y")),
+    );
+  }
+
+  /** Gives the root the attributes that the merged view's root has, for archives that do not name it. */
+  adoptRoot(): void {
+    const status = statusOf(this.root);
+    const lower = this.below("");
+    fchownat([this.root, ""], lower?.status.uid ?? 0, lower?.status.gid ?? 0);
+    fchmodat([this.root, "."], lower === null ? DEFAULT_MODE : lower.status.mode & 0o7777);
+    this.times.set("", lower?.status.mtimeNs ?? status.mtimeNs);
+  }
+
+  private existing(components: readonly string[]): OpenParent | null {
+    const path = components.join("/");
+    const known = this.open.get(path);
+    if (known !== undefined) {
+      this.open.delete(path);
+      this.open.set(path, known);
+      return known;
+    }
+    const how = { flags: O.PATH | O.DIRECTORY | O.NOFOLLOW, resolve: INSIDE };
+    const descriptor = openat2Raw(this.root, path === "" ? "." : path, how);
+    if ([-ERRNO.ENOENT, -ERRNO.ENOTDIR, -ERRNO.ELOOP].includes(descriptor)) return null;
+    if (descriptor < 0) throw syscallError("openat2", descriptor, `open ${JSON.stringify(path)}`);
+    const parent = { descriptor, path };
+    this.open.set(path, parent);
+    const [oldest] = this.open;
+    if (this.open.size > OPEN_PARENTS && oldest !== undefined) {
+      closeDescriptor(oldest[1].descriptor);
+      this.open.delete(oldest[0]);
+    }
+    return parent;
+  }
+
+  /** What the lower layers show at a path that this layer does not have, if it is a directory. */
+  private below(path: string): MergedNode | null {
+    if (path === "") return this.lowerRoot;
+    const node = this.stack.resolve(path, { followLast: false, atRoot: "stay" })?.node ?? null;
+    return node !== null && node.directory !== null && node.layer > 0 ? node : null;
+  }
+
+  private make(components: readonly string[], mtimeNs: bigint): OpenParent {
+    const wanted = components.join("/");
+    const resolved = this.stack.resolve(wanted, { followLast: true, atRoot: "refuse" });
+    if (resolved === undefined) {
+      throw new TiffinError(
+        "invalid-argument",
+        `a link in ${JSON.stringify(wanted)} leads out of the layer`,
+      );
+    }
+    if (resolved.node !== null && resolved.node.directory === null) {
+      throw syscallError("openat2", -ERRNO.ENOTDIR, `open ${JSON.stringify(wanted)}`);
+    }
+    const names = [...componentsOf(resolved.directory.path), ...resolved.missing];
+    if (names.length > this.maximumDepth) {
+      throw new TiffinError(
+        "invalid-argument",
+        `${JSON.stringify(wanted)} is deeper than ${this.maximumDepth} directories`,
+      );
+    }
+    for (let depth = 1; depth <= names.length; depth++) {
+      const path = names.slice(0, depth);
+      if (this.existing(path) === null) this.makeOne(path, mtimeNs);
+    }
+    const made = this.existing(names);
+    // Somebody else changes the tree while it is being unpacked; nothing was followed.
+    if (made === null)
+      throw syscallError("openat2", -ERRNO.ENOENT, `open ${JSON.stringify(wanted)}`);
+    return made;
+  }
+
+  private makeOne(path: readonly string[], mtimeNs: bigint): void {
+    const name = path.at(-1) ?? "";
+    const parent = this.existing(path.slice(0, -1));
+    if (parent === null)
+      throw syscallError("openat2", -ERRNO.ENOENT, `make ${JSON.stringify(name)}`);
+    const { descriptor } = parent;
+    const there = statusAt(descriptor, name);
+    const joined = path.join("/");
+    const lower = there === null ? this.below(joined) : null;
+    if (there !== null) {
+      if (!isWhiteout(there))
+        throw syscallError("mkdirat", -ERRNO.ENOTDIR, `make ${JSON.stringify(joined)}`);
+      unlinkat(descriptor, name);
+    }
+    mkdirat(descriptor, name, 0o700);
+    if (there !== null) this.makeOpaque(descriptor, name);
+    fchownat([descriptor, name], lower?.status.uid ?? 0, lower?.status.gid ?? 0);
+    if (lower !== null) this.copyAttributes(lower, descriptor, name);
+    fchmodat([descriptor, name], lower === null ? DEFAULT_MODE : lower.status.mode & 0o7777);
+    this.times.set(joined, lower?.status.mtimeNs ?? mtimeNs);
+  }
+
+  private copyAttributes(from: MergedNode, parent: number, name: string): void {
+    const source = this.stack.open(from, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    try {
+      const names = flistxattr(source).filter(
+        (attribute) => !attribute.startsWith("trusted.overlay."),
+      );
+      if (names.length === 0) return;
+      this.withDirectory(parent, name, (directory) => {
+        for (const attribute of names) {
+          const value = fgetxattr(source, attribute);
+          if (value !== null) fsetxattr(directory, attribute, value);
+        }
+      });
+    } finally {
+      closeDescriptor(source);
+    }
+  }
+
+  private withDirectory(parent: number, name: string, use: (directory: number) => void): void {
+    const how = { flags: O.RDONLY | O.DIRECTORY | O.NOFOLLOW, resolve: INSIDE };
+    const directory = openat2(parent, name, how);
+    try {
+      use(directory);
+    } finally {
+      closeDescriptor(directory);
+    }
+  }
+}

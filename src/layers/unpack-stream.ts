@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { TiffinError } from "../base/error.ts";
+import { AT_FDCWD, closeDescriptor, O, openat2, syncfs } from "../kernel/files.ts";
+import { decompress } from "./decompress.ts";
+import { LayerWriter, type UnpackLimits } from "./layer-writer.ts";
+import { TarDecoder } from "./tar-reader.ts";
+
+/** What an archive should be; either or both may be known. `sha256:` and 64 hexadecimal digits. */
+export interface ExpectedDigests {
+  /** Of the uncompressed tar. */
+  readonly diffId?: string;
+  /** Of the bytes as they come. */
+  readonly digest?: string;
+}
+
+export interface UnpackTask {
+  /** An empty directory. */
+  readonly directory: string;
+  /** Directories of the layers below, the lowest first. */
+  readonly lowerDirectories: readonly string[];
+  readonly expected: ExpectedDigests;
+  readonly limits: UnpackLimits;
+}
+
+export interface UnpackedContent {
+  readonly diffId: string;
+  readonly digest: string;
+  /** Bytes of the files together, holes counted. */
+  readonly unpackedBytes: number;
+  readonly entries: number;
+}
+
+/**
+ * Unpacks one layer into an empty directory and writes it to disk. Leaves what it made when it fails: whoever made the
+ * directory removes it. Blocks the thread for milliseconds at a time, at the end for as long as the disk takes.
+ * `checkpoint` is called often; what it throws ends the work.
+ */
+export async function unpackStream(
+  source: AsyncIterable<Uint8Array>,
+  task: UnpackTask,
+  checkpoint: () => void,
+): Promise<UnpackedContent> {
+  const descriptors: number[] = [];
+  const open = (path: string): number => {
+    const descriptor = openat2(AT_FDCWD, path, { flags: O.RDONLY | O.DIRECTORY });
+    descriptors.push(descriptor);
+    return descriptor;
+  };
+  try {
+    const root = open(task.directory);
+    const lower = task.lowerDirectories.map(open).reverse();
+    const writer = new LayerWriter(root, lower, task.limits);
+    try {
+      const digests = await writeAll(source, { task, writer, checkpoint });
+      writer.finish();
+      syncfs(root);
+      return { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };
+    } finally {
+      writer.close();
+    }
+  } finally {
+    descriptors.forEach(closeDescriptor);
+  }
+}
+
+async function writeAll(
+  source: AsyncIterable<Uint8Array>,
+  work: { task: UnpackTask; writer: LayerWriter; checkpoint: () => void },
+): Promise<{ diffId: string; digest: string }> {
+  const { task, writer, checkpoint } = work;
+  const { expected, limits } = task;
+  const packed = createHash("sha256");
+  const plain = createHash("sha256");
+  // Some old writers leave the end mark out; a digest that fits says that nothing is missing.
+  const requireEnd = expected.diffId === undefined && expected.digest === undefined;
+  const decoder = new TarDecoder({ requireEnd });
+  let bytes = 0;
+  for await (const chunk of decompress(hashing(source, packed))) {
+    bytes += chunk.length;
+    if (bytes > limits.bytes) throw bomb(limits.bytes);
+    plain.update(chunk);
+    for (const event of decoder.push(chunk)) {
+      checkpoint();
+      writer.take(event);
+    }
+    checkpoint();
+  }
+  decoder.finish();
+  const digests = { diffId: digestOf(plain), digest: digestOf(packed) };
+  compare("digest", digests.digest, expected.digest);
+  compare("diff ID", digests.diffId, expected.diffId);
+  return digests;
+}
+
+async function* hashing(
+  source: AsyncIterable<Uint8Array>,
+  hash: ReturnType<typeof createHash>,
+): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function digestOf(hash: ReturnType<typeof createHash>): string {
+  return `sha256:${hash.digest("hex")}`;
+}
+
+function compare(what: string, actual: string, expected: string | undefined): void {
+  if (expected === undefined || expected === actual) return;
+  throw new TiffinError(
+    "invalid-argument",
+    `Cannot unpack layer: its ${what} is ${actual} and should be ${expected}`,
+    { hint: "The data is damaged or not what it claims to be: get it again" },
+  );
+}
+
+function bomb(limit: number): TiffinError {
+  return new TiffinError(
+    "invalid-argument",
+    `Cannot unpack layer: it has more than ${limit} bytes uncompressed`,
+    {
+      hint: "The archive may be made to fill the disk: use it only when you trust where it comes from",
+    },
+  );
+}

@@ -1,0 +1,69 @@
+/** The thread that unpacks one layer: hashing, decompressing and writing would keep the engine from answering. */
+import { createReadStream } from "node:fs";
+import { parentPort } from "node:worker_threads";
+import { TiffinError } from "../base/error.ts";
+import { type FromWorker, plainError, type ToWorker } from "./unpack-message.ts";
+import { unpackStream } from "./unpack-stream.ts";
+
+const port = parentPort;
+if (port === null) throw new TypeError("unpack-worker.ts runs as a worker only");
+
+function post(message: FromWorker): void {
+  port?.postMessage(message);
+}
+
+const FILE_CHUNK_BYTES = 256 * 1024;
+
+const chunks: Uint8Array[] = [];
+let ended = false;
+let wake: (() => void) | null = null;
+let cancelled: Int32Array = new Int32Array(1);
+
+function checkpoint(): void {
+  if (Atomics.load(cancelled, 0) !== 0) {
+    throw new TiffinError("unavailable", "Cannot unpack layer: it was cancelled");
+  }
+}
+
+async function* received(): AsyncGenerator<Uint8Array, void> {
+  for (;;) {
+    checkpoint();
+    const chunk = chunks.shift();
+    if (chunk !== undefined) {
+      yield chunk;
+      post({ kind: "taken", bytes: chunk.length });
+    } else if (ended) return;
+    else {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  }
+}
+
+async function* readFile(path: string): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of createReadStream(path, { highWaterMark: FILE_CHUNK_BYTES })) {
+    checkpoint();
+    yield chunk as Uint8Array;
+    post({ kind: "taken", bytes: (chunk as Uint8Array).length });
+  }
+}
+
+async function start(message: ToWorker & { kind: "start" }): Promise<void> {
+  cancelled = message.cancelled;
+  const source = message.file === null ? received() : readFile(message.file);
+  try {
+    const content = await unpackStream(source, message.task, checkpoint);
+    post({ kind: "done", content });
+  } catch (error) {
+    post({ kind: "failed", error: plainError(error) });
+  }
+}
+
+port.on("message", (message: ToWorker) => {
+  if (message.kind === "start") void start(message);
+  else if (message.kind === "chunk") chunks.push(message.data);
+  else if (message.kind === "end") ended = true;
+  wake?.();
+  wake = null;
+});

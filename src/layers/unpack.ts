@@ -1,0 +1,175 @@
+import { Worker } from "node:worker_threads";
+import { messageOf, TiffinError } from "../base/error.ts";
+import { AT_FDCWD, mkdirat } from "../kernel/files.ts";
+import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from "./layer-writer.ts";
+import { removeTree } from "./remove-tree.ts";
+import { errorOf, type FromWorker, type ToWorker } from "./unpack-message.ts";
+import type { ExpectedDigests, UnpackedContent } from "./unpack-stream.ts";
+
+export type { ExpectedDigests, UnpackedContent, UnpackLimits };
+export { DEFAULT_UNPACK_LIMITS };
+
+/** An archive: its bytes, or the path of a file (which is read off the engine's thread). */
+export type LayerSource = AsyncIterable<Uint8Array> | string;
+
+export interface UnpackOptions {
+  /** Is made, and must not be there. On a journey to a final place: a temporary name beside it, renamed afterwards. */
+  readonly directory: string;
+  /** Directories of the layers below, the lowest first: they give directories that the archive does not bring their attributes. */
+  readonly lowerDirectories?: readonly string[];
+  readonly expected?: ExpectedDigests;
+  readonly limits?: Partial<UnpackLimits>;
+  /** Called with the bytes of the archive that were taken so far. */
+  readonly onBytes?: (takenBytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Bytes on their way to the worker before the source has to wait. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Unpacks one layer archive (tar; plain, gzip or zstd) into overlayfs's form, in a thread of its own: whiteouts become
+ * 0:0 character devices, opaque directories get trusted.overlay.opaque; owners are the archive's ids as they are.
+ *
+ * When it resolves, everything is on disk. When it rejects, the directory is gone.
+ * Parents that the archive lacks get the attributes that the layers below show for them, else 0755 root.
+ * @throws invalid-argument for a malformed, truncated, hostile or oversized archive or a wrong digest; already-exists;
+ * resource-exhausted; what the source throws; the signal's reason
+ */
+export async function unpackLayer(
+  source: LayerSource,
+  options: UnpackOptions,
+): Promise<UnpackedContent> {
+  options.signal?.throwIfAborted();
+  mkdirat(AT_FDCWD, options.directory, 0o755);
+  try {
+    return await new Unpacking(options).run(source);
+  } catch (error) {
+    await removeTree(options.directory);
+    throw error;
+  }
+}
+
+/** In the release executable a worker is found by its embedded name: `bun build --compile src/main.ts src/layers/unpack-worker.ts`. */
+function workerPath(): string | URL {
+  const embedded = "/$bunfs/";
+  return Bun.main.startsWith(embedded)
+    ? `${embedded}root/layers/unpack-worker.js`
+    : new URL("./unpack-worker.ts", import.meta.url);
+}
+
+/** One worker and what is known of it. */
+class Unpacking {
+  private readonly options: UnpackOptions;
+  private readonly worker = new Worker(workerPath());
+  private readonly cancelled = new Int32Array(new SharedArrayBuffer(4));
+  /** Settles with the worker's answer, or when it dies without one. */
+  private readonly answer: Promise<UnpackedContent>;
+  private sent = 0;
+  private taken = 0;
+  private roomMade: (() => void) | null = null;
+
+  constructor(options: UnpackOptions) {
+    this.options = options;
+    const { promise, resolve, reject } = Promise.withResolvers<UnpackedContent>();
+    this.answer = promise;
+    // Whoever waits for it sees the rejection; it may come before anyone does.
+    promise.catch(() => {});
+    this.worker.on("message", (message: FromWorker) => {
+      if (message.kind === "taken") this.countTaken(message.bytes);
+      else if (message.kind === "done") resolve(message.content);
+      else reject(errorOf(message.error));
+    });
+    const died = (words: string): void =>
+      reject(new TiffinError("internal", `Cannot unpack layer: its thread ended: ${words}`));
+    this.worker.on("error", (error) => died(messageOf(error)));
+    this.worker.on("exit", (status) => died(`status ${status}`));
+  }
+
+  async run(source: LayerSource): Promise<UnpackedContent> {
+    const { signal } = this.options;
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal?.reason);
+    aborted.promise.catch(() => {});
+    signal?.addEventListener("abort", abort);
+    try {
+      this.start(typeof source === "string" ? source : null);
+      const feeding = typeof source === "string" ? this.answer : this.feed(source, aborted.promise);
+      return await Promise.race([feeding, this.answer, aborted.promise]);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      await this.stop();
+    }
+  }
+
+  private start(file: string | null): void {
+    const { directory, lowerDirectories = [], expected = {}, limits = {} } = this.options;
+    const task = {
+      directory,
+      lowerDirectories,
+      expected,
+      limits: { ...DEFAULT_UNPACK_LIMITS, ...limits },
+    };
+    this.post({ kind: "start", task, file, cancelled: this.cancelled });
+  }
+
+  private post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.worker.postMessage(message, transfer);
+  }
+
+  /** Hands the archive over, never more than the window ahead of the worker. */
+  private async feed(
+    source: AsyncIterable<Uint8Array>,
+    aborted: Promise<never>,
+  ): Promise<UnpackedContent> {
+    const iterator = source[Symbol.asyncIterator]();
+    let over = false;
+    try {
+      for (;;) {
+        const next = await Promise.race([iterator.next(), this.answer, aborted]);
+        if ("diffId" in next) return next;
+        if (next.done) break;
+        // A copy of its own can be handed over without another one; the source may use its buffer again.
+        const data = next.value.slice();
+        this.sent += data.length;
+        this.post({ kind: "chunk", data }, [data.buffer]);
+        if (this.sent - this.taken > WINDOW_BYTES)
+          await Promise.race([this.room(), this.answer, aborted]);
+      }
+      over = true;
+      this.post({ kind: "end" });
+      return await this.answer;
+    } finally {
+      // Not awaited: a source that is stuck must not keep the error back. Its own end has nobody else to tell.
+      if (!over) iterator.return?.().catch(() => {});
+    }
+  }
+
+  private async room(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.roomMade = resolve;
+    await promise;
+  }
+
+  private countTaken(bytes: number): void {
+    this.taken += bytes;
+    this.options.onBytes?.(this.taken);
+    if (this.sent - this.taken <= WINDOW_BYTES) {
+      this.roomMade?.();
+      this.roomMade = null;
+    }
+  }
+
+  /** Ends the thread. It closes its files when it is asked to stop, so it gets the time to answer. */
+  private async stop(): Promise<void> {
+    Atomics.store(this.cancelled, 0, 1);
+    this.post({ kind: "cancel" });
+    try {
+      await this.answer;
+    } catch (error) {
+      // Told already, or made by the line above.
+      messageOf(error);
+    }
+    await this.worker.terminate();
+  }
+}
