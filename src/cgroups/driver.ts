@@ -1,0 +1,270 @@
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { TiffinError } from "../base/error.ts";
+import { type CgroupLayout, readLayout } from "./layout.ts";
+import { writesV1, writesV2 } from "./limits.ts";
+import { moveProcess, prepareParents, readParentSets, removeParents } from "./parents.ts";
+import { DriverPaths } from "./paths.ts";
+import { type CgroupPlan, type CgroupRequest, planCgroups } from "./plan.ts";
+import type { Resources } from "./resources.ts";
+import { type CgroupStats, readStats } from "./stats.ts";
+import type { CgroupWrite } from "./write.ts";
+
+/** Removing may have to wait for the last process to be gone: 2 s in all. */
+const REMOVE_ROUNDS = 100;
+const REMOVE_PAUSE_MS = 20;
+
+/**
+ * The cgroups of one engine's containers, on v1, v2 and hybrid hosts. Starting a container is a plan; what concerns running ones
+ * are plain writes to the cgroup file systems.
+ */
+export class CgroupDriver {
+  readonly paths: DriverPaths;
+
+  constructor(engineId: string, layout: CgroupLayout = readLayout()) {
+    this.paths = new DriverPaths(layout, engineId, readParentSets(layout));
+  }
+
+  get layout(): CgroupLayout {
+    return this.paths.layout;
+  }
+
+  /** Once at the engine's start. @throws unavailable */
+  prepare(): void {
+    prepareParents(this.paths);
+  }
+
+  /** Removes the engine's own groups, when no container has any. */
+  dispose(): void {
+    removeParents(this.paths);
+  }
+
+  /** @throws unavailable when the host lacks a controller that a limit needs */
+  plan(request: CgroupRequest): CgroupPlan {
+    return planCgroups(this.paths, request);
+  }
+
+  /** Ids of all containers that have a group in any hierarchy. */
+  list(): string[] {
+    const ids = new Set<string>();
+    for (const mountPoint of this.paths.mountPoints()) {
+      for (const name of subgroups(this.paths.parent(mountPoint))) ids.add(name);
+    }
+    return [...ids];
+  }
+
+  /** Removes a container's groups and those that it made below them. @throws conflict when processes remain in them */
+  async remove(containerId: string): Promise<void> {
+    let left = this.groups(containerId);
+    for (let round = 0; round < REMOVE_ROUNDS; round++) {
+      left = left.filter((group) => !removeTree(group));
+      if (left.length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS));
+    }
+    throw new TiffinError(
+      "conflict",
+      `Cannot remove the cgroups of container ${containerId.slice(0, 12)}: there are processes left in ${left.join(", ")}`,
+      { hint: "Kill them first" },
+    );
+  }
+
+  /** Host pids of all processes in the container, those in groups that it made included. */
+  processes(containerId: string): number[] {
+    const group = this.mainGroup(containerId);
+    return group === undefined ? [] : processesOf(group);
+  }
+
+  /**
+   * Kills every process in the container. Idempotent. cgroup v2 since 5.14 does it in one write; else all are stopped,
+   * signalled, and let go, since a frozen v1 task dies only when thawed.
+   */
+  kill(containerId: string): void {
+    const unified = this.paths.unified(containerId);
+    if (unified !== undefined && existsSync(`${unified}/cgroup.kill`)) {
+      writeFileSync(`${unified}/cgroup.kill`, "1");
+      return;
+    }
+    if (this.mainGroup(containerId) === undefined) return;
+    this.freeze(containerId);
+    try {
+      for (const pid of this.processes(containerId)) signal(pid);
+    } finally {
+      this.thaw(containerId);
+    }
+  }
+
+  /** Stops every process of the container where it is. @throws not-found when the container has no group */
+  freeze(containerId: string): void {
+    this.setFrozen(containerId, true);
+  }
+
+  /** Lets them go on. @throws not-found */
+  thaw(containerId: string): void {
+    this.setFrozen(containerId, false);
+  }
+
+  /** True when every process has stopped; freezing takes a moment. */
+  isFrozen(containerId: string): boolean {
+    const unified = this.paths.unified(containerId);
+    if (unified !== undefined && existsSync(`${unified}/cgroup.events`)) {
+      return /^frozen 1$/m.test(readFileSync(`${unified}/cgroup.events`, "utf8"));
+    }
+    const state = this.freezerState(containerId);
+    return state !== undefined && readFileSync(state, "utf8").trim() === "FROZEN";
+  }
+
+  /** @throws not-found when the container has no group */
+  stats(containerId: string): CgroupStats {
+    if (this.mainGroup(containerId) === undefined) throw noGroup(containerId);
+    return readStats(this.paths, containerId);
+  }
+
+  /**
+   * Changes the limits of a running container; fields that are absent stay as they are. Validate them first.
+   * @throws not-found; conflict when the kernel refuses a value, such as less memory than is in use
+   */
+  update(containerId: string, resources: Resources): void {
+    const main = this.mainGroup(containerId);
+    if (main === undefined) throw noGroup(containerId);
+    if (this.layout.kind === "v2") {
+      for (const write of writesV2(resources)) applyWrite(main, write);
+      return;
+    }
+    for (const write of raisingOrder(writesV1(resources, this.paths.parentSets), (file) =>
+      readNumber(`${this.group("memory", containerId)}/${file}`),
+    )) {
+      const group = this.group(write.controller, containerId);
+      const isNew = !existsSync(group);
+      if (isNew) mkdirSync(group);
+      applyWrite(group, write);
+      // After the last write to it would be better for cpuset, which needs both values before it takes anyone.
+      if (isNew && write.controller !== "cpuset") this.moveAll(containerId, group);
+    }
+    const cpuset = this.paths.hierarchy("cpuset");
+    if (cpuset !== undefined && existsSync(this.paths.group(cpuset, containerId))) {
+      this.moveAll(containerId, this.paths.group(cpuset, containerId));
+    }
+  }
+
+  private group(controller: CgroupWrite["controller"], containerId: string): string {
+    return this.paths.group(this.paths.required(controller), containerId);
+  }
+
+  /** Processes may fork meanwhile: until all that the container has are in the group. */
+  private moveAll(containerId: string, group: string): void {
+    for (let round = 0; round < 10; round++) {
+      const there = new Set(processesOf(group));
+      const missing = this.processes(containerId).filter((pid) => !there.has(pid));
+      if (missing.length === 0) return;
+      for (const pid of missing) moveProcess(pid, `${group}/cgroup.procs`);
+    }
+  }
+
+  private groups(containerId: string): string[] {
+    return this.paths.groups(containerId).filter((group) => existsSync(group));
+  }
+
+  /** The group that holds all of the container's processes. */
+  private mainGroup(containerId: string): string | undefined {
+    return this.groups(containerId)[0];
+  }
+
+  private freezerState(containerId: string): string | undefined {
+    const hierarchy = this.paths.hierarchy("freezer");
+    const group = hierarchy === undefined ? undefined : this.paths.group(hierarchy, containerId);
+    return group !== undefined && existsSync(group) ? `${group}/freezer.state` : undefined;
+  }
+
+  private setFrozen(containerId: string, isFrozen: boolean): void {
+    const unified = this.paths.unified(containerId);
+    if (unified !== undefined && existsSync(`${unified}/cgroup.freeze`)) {
+      writeFileSync(`${unified}/cgroup.freeze`, isFrozen ? "1" : "0");
+      return;
+    }
+    const state = this.freezerState(containerId);
+    if (state === undefined) throw noGroup(containerId);
+    writeFileSync(state, isFrozen ? "FROZEN" : "THAWED");
+  }
+}
+
+function noGroup(containerId: string): TiffinError {
+  return new TiffinError("not-found", `Container ${containerId.slice(0, 12)} has no cgroup`);
+}
+
+function subgroups(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+/** rmdir from the leaves up; true when nothing is left. */
+function removeTree(group: string): boolean {
+  if (!existsSync(group)) return true;
+  for (const name of subgroups(group)) {
+    if (!removeTree(`${group}/${name}`)) return false;
+  }
+  try {
+    rmdirSync(group);
+    return true;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT") return true;
+    if (code === "EBUSY" || code === "ENOTEMPTY") return false;
+    throw error;
+  }
+}
+
+function processesOf(group: string): number[] {
+  let text: string;
+  try {
+    text = readFileSync(`${group}/cgroup.procs`, "utf8");
+  } catch (error) {
+    // Gone meanwhile, or a threaded group, whose processes its parent lists.
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code !== "ENOENT" && code !== "ENODEV" && code !== "EOPNOTSUPP") throw error;
+    text = "";
+  }
+  const below = subgroups(group).flatMap((name) => processesOf(`${group}/${name}`));
+  return [...text.split("\n").filter(Boolean).map(Number), ...below];
+}
+
+function signal(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+function applyWrite(group: string, write: CgroupWrite): void {
+  const path = `${group}/${write.file}`;
+  if (write.optional === true && !existsSync(path)) return;
+  try {
+    writeFileSync(path, write.value);
+  } catch (error) {
+    throw new TiffinError("conflict", `Cannot ${write.reason}: the kernel refuses it`, {
+      cause: error,
+      hint: `It says: ${error instanceof Error ? error.message : String(error)}`,
+    });
+  }
+}
+
+function readNumber(path: string): number {
+  return existsSync(path) ? Number(readFileSync(path, "utf8")) : 0;
+}
+
+/** memory.memsw must never be below memory: when the new memory limit is above the old memsw, memsw goes first. */
+function raisingOrder(writes: CgroupWrite[], current: (file: string) => number): CgroupWrite[] {
+  const memory = writes.find((write) => write.file === "memory.limit_in_bytes");
+  const swap = writes.find((write) => write.file === "memory.memsw.limit_in_bytes");
+  if (memory === undefined || swap === undefined) return writes;
+  if (Number(memory.value) <= current("memory.memsw.limit_in_bytes")) return writes;
+  return [swap, ...writes.filter((write) => write !== swap)];
+}

@@ -1,0 +1,83 @@
+import { TiffinError } from "../base/error.ts";
+import type { AvailableSets } from "./cpuset.ts";
+import { type CgroupLayout, hierarchyOf } from "./layout.ts";
+import type { Controller } from "./write.ts";
+
+/**
+ * Where an engine's groups are: `HIERARCHY/tiffin/ENGINE-ID/CONTAINER-ID`, in every hierarchy the same. The names tell
+ * the owner, so that what is there can be held against what should be.
+ */
+export class DriverPaths {
+  readonly layout: CgroupLayout;
+  readonly engineId: string;
+  /** CPUs and memory nodes of the parent group on v1. */
+  readonly parentSets: AvailableSets;
+
+  constructor(layout: CgroupLayout, engineId: string, parentSets: AvailableSets) {
+    if (!/^[\w.-]+$/.test(engineId) || engineId.startsWith(".")) {
+      throw new TiffinError("internal", `Cannot name cgroups after engine "${engineId}"`);
+    }
+    this.layout = layout;
+    this.engineId = engineId;
+    this.parentSets = parentSets;
+  }
+
+  /** v1 hierarchies that every container is in, limits or not. */
+  get alwaysJoined(): readonly Controller[] {
+    // Memory: for use and OOM kills. Without v2 also what kills, freezes and counts CPU time.
+    return this.layout.kind === "v1" ? ["memory", "cpuacct", "freezer", "pids"] : ["memory"];
+  }
+
+  hierarchy(controller: Controller): string | undefined {
+    return this.layout.kind === "v2" ? undefined : hierarchyOf(this.layout, controller);
+  }
+
+  /** @throws unavailable when the host has no such controller */
+  required(controller: Controller): string {
+    const path = this.hierarchy(controller);
+    if (path === undefined) {
+      throw new TiffinError(
+        "unavailable",
+        `Cannot limit ${controller}: the host has no ${controller} cgroup controller`,
+        { hint: `Mount it: mount -t cgroup -o ${controller} none /sys/fs/cgroup/${controller}` },
+      );
+    }
+    return path;
+  }
+
+  parent(hierarchy: string): string {
+    return `${hierarchy}/tiffin/${this.engineId}`;
+  }
+
+  group(hierarchy: string, containerId: string): string {
+    return `${this.parent(hierarchy)}/${containerId}`;
+  }
+
+  /** The container's v2 group. */
+  unified(containerId: string): string | undefined {
+    return this.layout.unified === null ? undefined : this.group(this.layout.unified, containerId);
+  }
+
+  oomEvents(containerId: string): string | undefined {
+    if (this.layout.kind === "v2" && this.layout.unified !== null) {
+      return `${this.group(this.layout.unified, containerId)}/memory.events`;
+    }
+    const memory = this.hierarchy("memory");
+    return memory === undefined
+      ? undefined
+      : `${this.group(memory, containerId)}/memory.oom_control`;
+  }
+
+  /** Every mount point that may hold groups, v2 first. */
+  mountPoints(): string[] {
+    const v1 = this.layout.hierarchies
+      .filter((hierarchy) => hierarchy.controllers.length > 0)
+      .map((hierarchy) => hierarchy.mountPoint);
+    return this.layout.unified === null ? v1 : [this.layout.unified, ...v1];
+  }
+
+  /** All places where a container may have a group. */
+  groups(containerId: string): string[] {
+    return this.mountPoints().map((mountPoint) => this.group(mountPoint, containerId));
+  }
+}

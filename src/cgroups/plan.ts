@@ -1,0 +1,180 @@
+import { type Operation, type Register, call, register } from "../base/operation.ts";
+import { AT, O } from "../kernel/flags.ts";
+import { devicesV1, planDeviceFilter } from "./devices.ts";
+import { writesV1, writesV2 } from "./limits.ts";
+import type { DriverPaths } from "./paths.ts";
+import type { DeviceRule, Resources } from "./resources.ts";
+import type { CgroupWrite } from "./write.ts";
+
+export interface CgroupRequest {
+  readonly containerId: string;
+  readonly resources: Resources;
+  readonly deviceRules: readonly DeviceRule[];
+}
+
+export interface CgroupPlan {
+  /** Makes the groups and sets the limits. Supervisor side, before the fork. */
+  readonly create: readonly Operation[];
+  /** The v2 directory for clone3's CLONE_INTO_CGROUP, when there is v2. Close it after the fork. */
+  readonly intoCgroup?: Register;
+  /**
+   * Enters the v1 groups, through descriptors that the supervisor opened: the kernel checks the rights of who opened
+   * them. Container side, first of all, before unshare(CLONE_NEWCGROUP).
+   */
+  readonly enter: readonly Operation[];
+  /**
+   * What the container may see at /sys/fs/cgroup: the hierarchies that it is in, by the names that the host gives them, with
+   * the mount options that select them (none: v2); null: v2 alone. In others it would see the engine's place.
+   */
+  readonly mounts: readonly CgroupMount[] | null;
+  /** The file to keep open and read after the end for {@link oomKills}, or undefined where nothing counts. */
+  readonly oomEventsPath?: string;
+}
+
+export interface CgroupMount {
+  readonly directory: string;
+  readonly options: readonly string[];
+}
+
+/** The groups of one container: pure, from the driver's paths (paths.ts). */
+export function planCgroups(paths: DriverPaths, request: CgroupRequest): CgroupPlan {
+  const create: Operation[] = [];
+  const enter: Operation[] = [];
+  const v1 = planV1(paths, request);
+  create.push(...v1.create);
+  enter.push(...v1.enter);
+  const unified = paths.unified(request.containerId);
+  if (unified !== undefined) {
+    const directory = register("cgroup.v2");
+    create.push(
+      makeDirectory(unified),
+      call("openat", [AT.FDCWD, unified, O.DIRECTORY | O.CLOEXEC, 0], "open its cgroup", {
+        result: directory.register,
+      }),
+    );
+    if (paths.layout.kind === "v2") {
+      create.push(...writesV2(request.resources).flatMap((write) => planWrite(unified, write)));
+      if (!isUnrestricted(request.deviceRules)) {
+        create.push(...planDeviceFilter(request.deviceRules, directory));
+      }
+    }
+  }
+  const oomEventsPath = paths.oomEvents(request.containerId);
+  return {
+    create,
+    enter,
+    mounts: paths.layout.kind === "v2" ? null : [...v1.hierarchies, ...unifiedMount(paths)],
+    ...(unified !== undefined && { intoCgroup: register("cgroup.v2") }),
+    ...(oomEventsPath !== undefined && { oomEventsPath }),
+  };
+}
+
+function isUnrestricted(rules: readonly DeviceRule[]): boolean {
+  return devicesV1(rules).length === 0;
+}
+
+function unifiedMount(paths: DriverPaths): CgroupMount[] {
+  const { unified } = paths.layout;
+  return unified === null ? [] : [{ directory: nameOf(unified), options: [] }];
+}
+
+function nameOf(mountPoint: string): string {
+  return mountPoint.slice(mountPoint.lastIndexOf("/") + 1);
+}
+
+interface PlanV1 {
+  readonly create: Operation[];
+  readonly enter: Operation[];
+  readonly hierarchies: CgroupMount[];
+}
+
+function planV1(paths: DriverPaths, request: CgroupRequest): PlanV1 {
+  const create: Operation[] = [];
+  const enter: Operation[] = [];
+  if (paths.layout.kind === "v2") return { create, enter, hierarchies: [] };
+  const writes = [
+    ...writesV1(request.resources, paths.parentSets),
+    ...devicesV1(request.deviceRules),
+  ].filter((write) => paths.hierarchy(write.controller) !== undefined || write.optional !== true);
+  const byDirectory = new Map<string, CgroupWrite[]>();
+  for (const controller of paths.alwaysJoined) {
+    const hierarchy = paths.hierarchy(controller);
+    if (hierarchy !== undefined) byDirectory.set(hierarchy, []);
+  }
+  for (const write of writes) {
+    const hierarchy = paths.required(write.controller);
+    byDirectory.set(hierarchy, [...(byDirectory.get(hierarchy) ?? []), write]);
+  }
+  let index = 0;
+  for (const [hierarchy, itsWrites] of byDirectory) {
+    const directory = paths.group(hierarchy, request.containerId);
+    const procs = register(`procs.${index++}`);
+    create.push(
+      makeDirectory(directory),
+      ...itsWrites.flatMap((write) => planWrite(directory, write)),
+      call(
+        "openat",
+        [AT.FDCWD, `${directory}/cgroup.procs`, O.WRONLY | O.CLOEXEC, 0],
+        `open the way into ${directory}`,
+        { result: procs.register },
+      ),
+    );
+    enter.push(
+      call("write", [procs, Buffer.from("0"), 1], `enter ${directory}`),
+      call("close", [procs], `close the way into ${directory}`),
+    );
+  }
+  const hierarchies = paths.layout.hierarchies
+    .filter(({ mountPoint }) => byDirectory.has(mountPoint))
+    .map(({ mountPoint, controllers }) => ({
+      directory: nameOf(mountPoint),
+      options: controllers,
+    }));
+  return { create, enter, hierarchies };
+}
+
+function makeDirectory(path: string): Operation {
+  return call("mkdirat", [AT.FDCWD, path, 0o755], `make the cgroup ${path}`, {
+    // A start that was cut short may have left it; it is empty, and every value is written anew.
+    okErrors: ["EEXIST"],
+    hints: {
+      ENOENT: "The parent group is gone: restart the engine",
+      ENOSPC: "A parent has no CPUs to give: see its cpuset.cpus",
+    },
+  });
+}
+
+function planWrite(directory: string, write: CgroupWrite): Operation[] {
+  const file = register("limit");
+  const text = Buffer.from(write.value);
+  const open = call(
+    "openat",
+    [AT.FDCWD, `${directory}/${write.file}`, O.WRONLY | O.CLOEXEC, 0],
+    `open ${write.file}`,
+    {
+      result: file.register,
+      hints: { ENOENT: `The kernel cannot do this: it has no ${write.file}` },
+      ...(write.optional === true && { okErrors: ["ENOENT"] as const }),
+    },
+  );
+  const set = [
+    call("write", [file, text, text.length], write.reason, {
+      hints: {
+        EINVAL: `The kernel does not take ${JSON.stringify(write.value)} for ${write.file}`,
+        EBUSY: `${write.file} is below what is in use already`,
+      },
+    }),
+    call("close", [file], `close ${write.file}`),
+  ];
+  if (write.optional !== true) return [open, ...set];
+  return [
+    open,
+    {
+      control: "branch",
+      reason: `${write.reason} where the kernel can`,
+      ifNegative: file,
+      then: [],
+      otherwise: set,
+    },
+  ];
+}
