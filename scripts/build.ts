@@ -1,0 +1,36 @@
+/**
+ * Makes the release: one executable, build/tiffin, that holds the command line, the engine, the addon, the launcher and
+ * the built-in image. Run by `npm run build`, after the setup.
+ */
+import { renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "..");
+const output = join(root, "build/tiffin");
+const unfinished = `${output}.new`;
+
+/** The wiring, and the code of each thread: threads are found by their embedded names. */
+const entrypoints = ["src/main.ts", "src/layers/unpack-worker.ts"];
+
+function run(command: string[], what: string): string {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd: root });
+  if (exitCode !== 0) {
+    console.error(`build: cannot ${what}:\n${stdout.toString()}${stderr.toString()}`);
+    process.exit(1);
+  }
+  return stdout.toString();
+}
+
+// ES modules, since bytecode is CommonJS by default and that has no top-level await.
+const flags = ["--compile", "--bytecode", "--format=esm", "--minify-syntax", "--sourcemap=none"];
+try {
+  run(
+    [process.execPath, "build", ...flags, ...entrypoints, `--outfile=${unfinished}`],
+    "make the executable",
+  );
+  const version = run([unfinished, "--version"], "run the new executable").trim();
+  renameSync(unfinished, output);
+  console.log(`build: build/tiffin, ${Math.round(statSync(output).size / 1e6)} MB: ${version}`);
+} finally {
+  rmSync(unfinished, { force: true });
+}
