@@ -1,14 +1,5 @@
 import { expect, test } from "bun:test";
-import {
-  chainIds,
-  digestOf,
-  hexOf,
-  isDigest,
-  parseDiffId,
-  parseDigest,
-  shortId,
-  startDigest,
-} from "./digest.ts";
+import { digestOf, hexOf, isDigest, parseDigest, shortId, startDigest } from "./digest.ts";
 
 const EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -32,11 +23,4 @@ test("parseDigest() says what is wrong in docker's words", () => {
 test("hexOf() and shortId() take the algorithm off", () => {
   expect(hexOf(EMPTY)).toHaveLength(64);
   expect(shortId(EMPTY)).toBe("e3b0c44298fc");
-});
-
-test("chainIds() starts with the lowest diff ID and hashes each pair", () => {
-  const lowest = parseDiffId(EMPTY);
-  const upper = parseDiffId(digestOf("abc"));
-  expect(chainIds([])).toEqual([]);
-  expect(chainIds([lowest, upper])).toEqual([parseDigest(EMPTY), digestOf(`${lowest} ${upper}`)]);
 });

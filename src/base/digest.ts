@@ -65,16 +65,3 @@ export function hexOf(digest: string): string {
 export function shortId(id: string): string {
   return hexOf(id).slice(0, 12);
 }
-
-/**
- * Chain IDs of a stack of layers, lowest first: each names a layer together with all below it
- * (image-spec v1.1.1 config.md, "Layer ChainID").
- */
-export function chainIds(diffIds: readonly DiffId[]): Digest[] {
-  const chain: Digest[] = [];
-  for (const diffId of diffIds) {
-    const below = chain.at(-1);
-    chain.push(below === undefined ? (diffId as string as Digest) : digestOf(`${below} ${diffId}`));
-  }
-  return chain;
-}

@@ -1,6 +1,15 @@
-import { createReadStream, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
-import { join, posix } from "node:path";
+import { basename, join, posix } from "node:path";
 import { type Digest, startDigest } from "../base/digest.ts";
 import { invalidArgument } from "../base/error.ts";
 import { readTar, type TarMember } from "../layers/tar-reader.ts";
@@ -34,6 +43,7 @@ export class ArchiveSpool {
   constructor(parent: string) {
     mkdirSync(parent, { recursive: true, mode: 0o700 });
     this.directory = mkdtempSync(join(parent, SPOOL_PREFIX));
+    live.add(this.directory);
   }
 
   /** Reads a whole tar archive (not compressed). @throws invalid-argument, resource-exhausted */
@@ -104,20 +114,35 @@ export class ArchiveSpool {
   /** Removes everything. Idempotent. */
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
+    live.delete(this.directory);
   }
 }
 
-/** How the directories of half-read archives are named below ROOT/tmp. */
-export const SPOOL_PREFIX = "load-";
+const SPOOL_PREFIX = "load-";
+/** Spools of this process; all others were left by one that died, since one process at a time writes. */
+const live = new Set<string>();
+
+/** Directories of half-read archives below `parent` that no one reads any more. */
+export function spoolLeftovers(parent: string): string[] {
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  return readdirSync(parent)
+    .filter((name) => name.startsWith(SPOOL_PREFIX))
+    .map((name) => join(parent, basename(name)))
+    .filter((path) => !live.has(path));
+}
 
 /** `./a//b/../c` -> `a/c`: the one name under which a file of an archive is known. */
 function nameOf(path: string): string {
   return posix.join("/", path).slice(1).replace(/\/$/, "");
 }
 
-/** The bytes of a spooled file, from the start at each call. */
-export async function* spooledBytes(file: SpooledFile): AsyncGenerator<Uint8Array, void> {
-  for await (const chunk of createReadStream(file.path, { highWaterMark: 256 * 1024 })) {
-    yield chunk as Uint8Array;
+/** The first bytes of a spooled file: enough to tell its format. */
+export function spooledStart(file: SpooledFile): Uint8Array {
+  const descriptor = openSync(file.path, "r");
+  try {
+    const start = new Uint8Array(64);
+    return start.subarray(0, readSync(descriptor, start));
+  } finally {
+    closeSync(descriptor);
   }
 }

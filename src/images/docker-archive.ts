@@ -1,9 +1,10 @@
 import { type Digest, digestOf, isDigest } from "../base/digest.ts";
 import { invalidArgument } from "../base/error.ts";
 import { parseReference, type Reference, withDefaultTag } from "../base/reference.ts";
-import { type ArchiveSpool, type SpooledFile, spooledBytes } from "./archive-spool.ts";
+import { compressionOf } from "../layers/decompress.ts";
+import { type ArchiveSpool, type SpooledFile, spooledStart } from "./archive-spool.ts";
 import { diffIdsOf, parseImageConfig } from "./image-config.ts";
-import type { ImageSource, LayerSource } from "./image-source.ts";
+import type { ImageSource, ImageLayer } from "./image-source.ts";
 import { asRecord, MEDIA_TYPE, parseJson } from "./manifest.ts";
 
 export const DOCKER_MANIFEST = "manifest.json";
@@ -75,12 +76,16 @@ function dockerArchiveImage(spool: ArchiveSpool, entry: Entry): ImageSource {
       `Cannot load image: it has ${entry.layers.length} layers, its configuration ${diffIds.length}`,
     );
   }
-  const layers = diffIds.map((diffId, position): LayerSource => {
+  const layers = diffIds.map((diffId, position): ImageLayer => {
     const layer = layerFile(spool, entry.layers[position] ?? "", position);
     return {
       diffId,
-      descriptor: { mediaType: MEDIA_TYPE.ociLayer, digest: layer.digest, size: layer.sizeBytes },
-      open: () => spooledBytes(layer),
+      descriptor: {
+        mediaType: layerMediaType(spooledStart(layer)),
+        digest: layer.digest,
+        size: layer.sizeBytes,
+      },
+      open: () => layer.path,
     };
   });
   return {
@@ -118,7 +123,7 @@ function digestInName(name: string): Digest | undefined {
 }
 
 /** An OCI manifest for an image that comes without one. */
-export function manifestFor(configBytes: Uint8Array, layers: readonly LayerSource[]): Uint8Array {
+export function manifestFor(configBytes: Uint8Array, layers: readonly ImageLayer[]): Uint8Array {
   return Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
@@ -135,4 +140,10 @@ export function manifestFor(configBytes: Uint8Array, layers: readonly LayerSourc
       })),
     }),
   );
+}
+
+/** The media type of a layer that starts with these bytes. */
+export function layerMediaType(start: Uint8Array): string {
+  const compression = compressionOf(start);
+  return compression === "none" ? MEDIA_TYPE.ociLayer : `${MEDIA_TYPE.ociLayer}+${compression}`;
 }

@@ -4,12 +4,12 @@ import type { ImageConfig } from "./image-store.ts";
 import type { Descriptor } from "./manifest.ts";
 
 /** A layer of an image that is somewhere else: in an archive, in a registry. */
-export interface LayerSource {
+export interface ImageLayer {
   /** Of the bytes that `open` gives. */
   readonly descriptor: Descriptor;
   readonly diffId: DiffId;
-  /** The stored bytes (plain, gzip or zstd), from the start at each call. */
-  open(): AsyncIterable<Uint8Array>;
+  /** The stored bytes (plain, gzip or zstd), or the path of a file that holds them. Called only when the layer is not here yet. */
+  open(): AsyncIterable<Uint8Array> | string;
 }
 
 /** A read-only view of an image that can be installed; sources (archives, registries, builds) make them. */
@@ -19,7 +19,7 @@ export interface ImageSource {
   readonly config: ImageConfig;
   readonly manifestBytes: Uint8Array;
   /** Lowest first, one for each of the configuration's diff IDs. */
-  readonly layers: readonly LayerSource[];
+  readonly layers: readonly ImageLayer[];
   /** Names that the image gets: with a tag, or with a digest. */
   readonly references: readonly Reference[];
 }

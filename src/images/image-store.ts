@@ -1,3 +1,7 @@
+import type { HistoryEntry } from "./image-history.ts";
+import type { ImageSource } from "./image-source.ts";
+import type { ImageUser } from "./plan-removal.ts";
+
 /** The content of an OCI image configuration that containers use (image-spec v1.1.1 config.md). */
 export interface ImageConfig {
   readonly architecture: string;
@@ -78,16 +82,27 @@ export interface ImageStore {
   ): Promise<string>;
   /** @throws not-found, invalid-argument */
   tag(source: string, target: string): void;
+  /** Brings in an image from anywhere: its layers are unpacked, its names set. Resolves to the id. On an error nothing stays. */
+  install(source: ImageSource, report?: (progress: Progress) => void): Promise<string>;
+  /** How the image was made, newest step first. @throws not-found */
+  history(reference: string): HistoryEntry[];
   /**
    * Untags, and deletes what no tag and no container needs. `usedBy(imageId)` names the containers that use an image:
-   * running ones always refuse, others unless forced (docker's rules). @throws conflict, not-found
+   * running ones always refuse, others unless forced (docker's rules). An image that stopped containers use and that is
+   * removed by force disappears from lists; its layers stay until a collection finds it unused.
+   * @throws conflict, not-found
    */
   remove(
     reference: string,
-    options: { force: boolean; usedBy: (imageId: string) => { id: string; running: boolean }[] },
-  ): RemovedImage[];
-  /** Removes half-made files of a process that died, and layers and blobs that no image needs. Returns what was removed. */
-  collectGarbage(): { removed: string[]; freedBytes: number };
-  /** Digests and directories that the index names but the disk lacks, and the other way round. */
+    options: { force: boolean; usedBy: (imageId: string) => readonly ImageUser[] },
+  ): Promise<RemovedImage[]>;
+  /**
+   * Removes half-made files of a process that died, layers and blobs that no image needs, and images that were removed
+   * while containers needed them, once `isUsed(imageId)` is false. Returns what was removed.
+   */
+  collectGarbage(options?: {
+    isUsed?: (imageId: string) => boolean;
+  }): Promise<{ removed: string[]; freedBytes: number }>;
+  /** Blobs and layers that the index names but the disk lacks, and the other way round. */
   check(): { missing: string[]; unowned: string[] };
 }

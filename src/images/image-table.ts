@@ -109,6 +109,15 @@ export class ImageTable {
       .map(({ id }) => id);
   }
 
+  /** Of the configurations and manifests of all images. */
+  allDigests(): Digest[] {
+    return this.database
+      .all<{ digest: Digest }>(
+        "SELECT id AS digest FROM images UNION SELECT manifest_digest AS digest FROM images",
+      )
+      .map(({ digest }) => digest);
+  }
+
   /** By its whole id; a hidden one too. */
   row(id: string): ImageRow | undefined {
     return this.database.get<ImageRow>(`${SELECT_IMAGE} WHERE id = ?`, id);

@@ -1,9 +1,9 @@
 import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
 import { DEFAULT_TAG, parseReference, type Reference, withDefaultTag } from "../base/reference.ts";
-import { type ArchiveSpool, type SpooledFile, spooledBytes } from "./archive-spool.ts";
+import { type ArchiveSpool, type SpooledFile } from "./archive-spool.ts";
 import { dockerArchiveTags } from "./docker-archive.ts";
 import { diffIdsOf, parseImageConfig } from "./image-config.ts";
-import type { ImageSource, LayerSource } from "./image-source.ts";
+import type { ImageSource, ImageLayer } from "./image-source.ts";
 import {
   type Descriptor,
   hostPlatform,
@@ -107,11 +107,11 @@ function image(
       `Cannot load image: its manifest has ${manifest.layers.length} layers, its configuration ${diffIds.length}`,
     );
   }
-  const layers = manifest.layers.flatMap((descriptor, position): LayerSource[] => {
+  const layers = manifest.layers.flatMap((descriptor, position): ImageLayer[] => {
     const diffId = diffIds[position];
     if (diffId === undefined) return [];
     const file = blob(spool, descriptor, `layer ${position + 1}`);
-    return [{ diffId, descriptor, open: () => spooledBytes(file) }];
+    return [{ diffId, descriptor, open: () => file.path }];
   });
   const references = names.length > 0 ? names : dockerArchiveTags(spool, manifest.config.digest);
   return { configBytes, config, manifestBytes: bytes, layers, references };
