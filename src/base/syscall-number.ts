@@ -369,6 +369,7 @@ const NUMBERS: Readonly<Record<string, readonly [x64: number, arm64: number]>> =
   unlinkat: [263, 35],
   unshare: [272, 97],
   uselib: [134, -1],
+  uretprobe: [335, -1],
   userfaultfd: [323, 282],
   ustat: [136, -1],
   utime: [132, -1],
