@@ -1,68 +1,7 @@
-import { constants } from "node:fs";
 import { ERRNO } from "../base/errno.ts";
 import { decodeFileName, encodeFileName } from "./file-name.ts";
+import { AT, O } from "./flags.ts";
 import { syscallError, syscallRaw } from "./syscall.ts";
-
-/** The current directory, where a call takes a directory descriptor. */
-export const AT_FDCWD = -100;
-export const AT_SYMLINK_NOFOLLOW = 0x100;
-export const AT_REMOVEDIR = 0x200;
-export const AT_EMPTY_PATH = 0x1000;
-
-/** Open flags. Some differ between architectures; node:fs knows those. */
-export const O: Readonly<
-  Record<
-    | "RDONLY"
-    | "WRONLY"
-    | "RDWR"
-    | "CREAT"
-    | "EXCL"
-    | "TRUNC"
-    | "NONBLOCK"
-    | "DIRECTORY"
-    | "NOFOLLOW"
-    | "CLOEXEC"
-    | "PATH",
-    number
-  >
-> = {
-  RDONLY: 0,
-  WRONLY: 1,
-  RDWR: 2,
-  CREAT: 0o100,
-  EXCL: 0o200,
-  TRUNC: 0o1000,
-  NONBLOCK: 0o4000,
-  DIRECTORY: constants.O_DIRECTORY,
-  NOFOLLOW: constants.O_NOFOLLOW,
-  CLOEXEC: 0o2000000,
-  PATH: 0o10000000,
-};
-
-/** How openat2(2) may resolve a path. */
-export const RESOLVE = {
-  NO_XDEV: 0x01,
-  NO_MAGICLINKS: 0x02,
-  NO_SYMLINKS: 0x04,
-  BENEATH: 0x08,
-  IN_ROOT: 0x10,
-} as const;
-
-/** The type bits of a mode. */
-export const S_IFMT = 0o170000;
-export const S_IFSOCK = 0o140000;
-export const S_IFLNK = 0o120000;
-export const S_IFREG = 0o100000;
-export const S_IFBLK = 0o060000;
-export const S_IFDIR = 0o040000;
-export const S_IFCHR = 0o020000;
-export const S_IFIFO = 0o010000;
-
-export const RENAME_NOREPLACE = 1;
-export const RENAME_EXCHANGE = 2;
-
-/** Leave an id as it is, for {@link fchownat}. */
-export const SAME_ID = 0xffffffff;
 
 export interface OpenHow {
   readonly flags: number;
@@ -90,7 +29,7 @@ export interface FileStatus {
 
 export interface DirectoryEntry {
   readonly name: string;
-  /** A type as in a mode (S_IFDIR ...), or 0 where the file system does not tell. */
+  /** A type as in a mode (S_IF.DIR ...), or 0 where the file system does not tell. */
   readonly type: number;
 }
 
@@ -168,7 +107,7 @@ function deviceNumber([major, minor]: readonly [number, number]): number {
 
 /** Owner of a name (a link itself), or of `directory` when the name is "". */
 export function fchownat(at: At, uid: number, gid: number): void {
-  const flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+  const flags = AT.SYMLINK_NOFOLLOW | AT.EMPTY_PATH;
   const result = syscallRaw("fchownat", at[0], path(at[1]), uid, gid, flags);
   check(result, "fchownat", `set the owner of ${quote(at[1])}`);
 }
@@ -190,7 +129,7 @@ export function utimensat(at: At, mtimeNs: bigint): void {
   const seconds = (mtimeNs - nanoseconds) / billion;
   const times = new BigInt64Array([seconds, nanoseconds, seconds, nanoseconds]);
   const name = at[1] === "" ? null : path(at[1]);
-  const flags = name === null ? 0 : AT_SYMLINK_NOFOLLOW;
+  const flags = name === null ? 0 : AT.SYMLINK_NOFOLLOW;
   const result = syscallRaw("utimensat", at[0], name, new Uint8Array(times.buffer), flags);
   check(result, "utimensat", `set the time of ${quote(at[1])}`);
 }
@@ -205,7 +144,7 @@ export function renameat2(from: At, to: At, flags = 0): void {
   check(result, "renameat2", `rename ${quote(from[1])} to ${quote(to[1])}`);
 }
 
-/** unlinkat(2): 0, or the negative errno. `flags`: 0, or AT_REMOVEDIR. */
+/** unlinkat(2): 0, or the negative errno. `flags`: 0, or AT.REMOVEDIR. */
 export function unlinkatRaw(directory: number, name: string, flags = 0): number {
   return syscallRaw("unlinkat", directory, path(name), flags);
 }
@@ -228,7 +167,7 @@ const STATX_BASIC_STATS = 0x7ff;
 /** Status of a name (a link itself), or of the descriptor when the name is ""; null when there is no such name. */
 export function statusAt(directory: number, name: string): FileStatus | null {
   const bytes = Buffer.alloc(STATX_SIZE);
-  const flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+  const flags = AT.SYMLINK_NOFOLLOW | AT.EMPTY_PATH;
   const result = syscallRaw("statx", directory, path(name), flags, STATX_BASIC_STATS, bytes);
   if (result === -ERRNO.ENOENT) return null;
   check(result, "statx", `look at ${quote(name)}`);

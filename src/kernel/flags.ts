@@ -10,12 +10,15 @@ export const O = {
   CREAT: 0o100,
   EXCL: 0o200,
   NOCTTY: 0o400,
+  NONBLOCK: 0o4000,
   CLOEXEC: 0o2000000,
   PATH: 0o10000000,
   // arm64 swaps these two with O_DIRECT and O_LARGEFILE.
   DIRECTORY: (process.arch === "arm64" ? 0o40000 : 0o200000) as number,
   NOFOLLOW: (process.arch === "arm64" ? 0o100000 : 0o400000) as number,
 } as const;
+
+export const RENAME_NOREPLACE = 1;
 
 export const AT = {
   FDCWD: -100,
@@ -32,7 +35,11 @@ export const S_IF = {
   DIR: 0o040000,
   BLK: 0o060000,
   REG: 0o100000,
+  LNK: 0o120000,
 } as const;
+
+/** The type bits of a mode. */
+export const S_IFMT = 0o170000;
 
 export const CLONE = {
   NEWTIME: 0x80n,

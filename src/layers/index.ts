@@ -22,3 +22,13 @@ export type { TarEntryInput } from "./tar-writer.ts";
 export { DEFAULT_UNPACK_LIMITS, unpackLayer } from "./unpack.ts";
 export type { LayerSource, UnpackLimits, UnpackOptions } from "./unpack.ts";
 export type { ExpectedDigests, UnpackedContent } from "./unpack-stream.ts";
+export { MAXIMUM_LAYERS, planOverlay } from "./overlay-plan.ts";
+export type { OverlayPlan } from "./overlay-plan.ts";
+export { MAXIMUM_STACK_FILE_BYTES, readStackFile } from "./stack-file.ts";
+export {
+  directoryBytes,
+  diskUsage,
+  makeWritableLayer,
+  removeWritableLayer,
+} from "./writable-layer.ts";
+export type { DiskUsage } from "./writable-layer.ts";

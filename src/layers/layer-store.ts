@@ -2,14 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { invalidArgument, TiffinError } from "../base/error.ts";
-import {
-  AT_FDCWD,
-  closeDescriptor,
-  O,
-  openat2,
-  RENAME_NOREPLACE,
-  renameat2,
-} from "../kernel/files.ts";
+import { closeDescriptor, openat2, renameat2 } from "../kernel/files.ts";
+import { AT, O, RENAME_NOREPLACE } from "../kernel/flags.ts";
 import { errnoOf } from "../kernel/syscall.ts";
 import { isLeftover, partialName } from "./partial-name.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -172,7 +166,7 @@ export class LayerStore {
   private async install(place: string, diffId: string): Promise<void> {
     await syncDirectory(place);
     try {
-      renameat2([AT_FDCWD, place], [AT_FDCWD, this.home(diffId)], RENAME_NOREPLACE);
+      renameat2([AT.FDCWD, place], [AT.FDCWD, this.home(diffId)], RENAME_NOREPLACE);
     } catch (error) {
       // Somebody else was faster with the same content.
       if (errnoOf(error) === "EEXIST") return;
@@ -190,7 +184,7 @@ export function visibleLayers(directories: readonly string[]): string[] {
   const roots: number[] = [];
   try {
     for (const directory of directories.toReversed()) {
-      roots.push(openat2(AT_FDCWD, directory, { flags: O.RDONLY | O.DIRECTORY }));
+      roots.push(openat2(AT.FDCWD, directory, { flags: O.RDONLY | O.DIRECTORY }));
     }
     return directories.slice(directories.length - new Stack(roots).root().layers.length);
   } finally {

@@ -8,15 +8,14 @@ import {
   flistxattr,
   fsetxattr,
   mkdirat,
-  O,
   openat2,
   openat2Raw,
-  RESOLVE,
   statusAt,
   statusOf,
   unlinkat,
   utimensat,
 } from "../kernel/files.ts";
+import { O, RESOLVE } from "../kernel/flags.ts";
 import { syscallError } from "../kernel/syscall.ts";
 import { componentsOf, isWhiteout, OPAQUE_ATTRIBUTE, Stack } from "./stack.ts";
 import type { MergedNode } from "./stack.ts";

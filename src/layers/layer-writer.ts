@@ -11,12 +11,7 @@ import {
   linkat,
   mkdirat,
   mknodat,
-  O,
   openat2,
-  RESOLVE,
-  S_IFBLK,
-  S_IFCHR,
-  S_IFIFO,
   setxattrAtRaw,
   statusAt,
   symlinkat,
@@ -24,6 +19,7 @@ import {
   utimensat,
   writeAll,
 } from "../kernel/files.ts";
+import { O, RESOLVE, S_IF } from "../kernel/flags.ts";
 import { encodeFileName } from "../kernel/file-name.ts";
 import { errnoOf, syscallError } from "../kernel/syscall.ts";
 import { LayerTree, type OpenParent } from "./layer-tree.ts";
@@ -155,7 +151,7 @@ export class LayerWriter {
     }
     const there = statusAt(parent.descriptor, hidden);
     // A whiteout hides lower layers only; what this layer itself brings stays, and hides already.
-    if (there === null) mknodat([parent.descriptor, hidden], S_IFCHR);
+    if (there === null) mknodat([parent.descriptor, hidden], S_IF.CHR);
     else if (isDirectory(there)) this.tree.makeOpaque(parent.descriptor, hidden);
   }
 
@@ -210,9 +206,9 @@ export class LayerWriter {
 
   private node(entry: TarEntry, at: readonly [number, string]): void {
     if (entry.type === "symlink") symlinkat(entry.linkTarget, ...at);
-    else if (entry.type === "fifo") mknodat(at, S_IFIFO | 0o600);
+    else if (entry.type === "fifo") mknodat(at, S_IF.FIFO | 0o600);
     else {
-      const type = entry.type === "block-device" ? S_IFBLK : S_IFCHR;
+      const type = entry.type === "block-device" ? S_IF.BLK : S_IF.CHR;
       mknodat(at, type | 0o600, [entry.deviceMajor, entry.deviceMinor]);
     }
     fchownat(at, entry.uid, entry.gid);

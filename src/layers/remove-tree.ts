@@ -1,24 +1,18 @@
 import { ERRNO } from "../base/errno.ts";
 import { TiffinError } from "../base/error.ts";
 import {
-  AT_FDCWD,
-  AT_REMOVEDIR,
   closeDescriptor,
   type DirectoryEntry,
   fchmodat,
-  O,
   openat2,
   openat2Raw,
   readDirectory,
-  RENAME_NOREPLACE,
   renameat2Raw,
-  RESOLVE,
-  S_IFDIR,
-  S_IFMT,
   statusAt,
   unlinkat,
   unlinkatRaw,
 } from "../kernel/files.ts";
+import { AT, O, RENAME_NOREPLACE, RESOLVE, S_IF, S_IFMT } from "../kernel/flags.ts";
 import { syscallError, syscallRaw } from "../kernel/syscall.ts";
 
 /** Names removed between two pauses: a few milliseconds of work. */
@@ -32,7 +26,7 @@ const BATCH = 200;
  * @throws conflict when something is mounted inside (what is outside the mount may be gone by then)
  */
 export async function removeTree(path: string): Promise<void> {
-  for (const _ of removal(AT_FDCWD, path)) {
+  for (const _ of removal(AT.FDCWD, path)) {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
@@ -45,7 +39,7 @@ export function removeTreeSync(directory: number, name: string): void {
 function* removal(parent: number, name: string): Generator<void, void> {
   const status = statusAt(parent, name);
   if (status === null) return;
-  if ((status.mode & S_IFMT) !== S_IFDIR) {
+  if ((status.mode & S_IFMT) !== S_IF.DIR) {
     unlinkat(parent, name);
     return;
   }
@@ -55,7 +49,7 @@ function* removal(parent: number, name: string): Generator<void, void> {
   } finally {
     closeDescriptor(top);
   }
-  removeName(parent, name, AT_REMOVEDIR);
+  removeName(parent, name, AT.REMOVEDIR);
 }
 
 function* emptyTop(top: number): Generator<void, void> {
@@ -78,7 +72,7 @@ function* emptyTop(top: number): Generator<void, void> {
         } finally {
           closeDescriptor(child);
         }
-        removeName(top, entry.name, AT_REMOVEDIR);
+        removeName(top, entry.name, AT.REMOVEDIR);
       }
       removed += 1;
       if (removed % BATCH === 0) yield;
@@ -87,8 +81,8 @@ function* emptyTop(top: number): Generator<void, void> {
 }
 
 function isDirectory(parent: number, entry: DirectoryEntry): boolean {
-  if (entry.type !== 0) return entry.type === S_IFDIR;
-  return ((statusAt(parent, entry.name)?.mode ?? 0) & S_IFMT) === S_IFDIR;
+  if (entry.type !== 0) return entry.type === S_IF.DIR;
+  return ((statusAt(parent, entry.name)?.mode ?? 0) & S_IFMT) === S_IF.DIR;
 }
 
 /** Renames to the first free name; the next number to try. */
@@ -136,7 +130,7 @@ function retryMutable(parent: number, name: string, attempt: () => number): numb
 function clearImmutable(parent: number, name: string): void {
   const type = (statusAt(parent, name)?.mode ?? 0) & S_IFMT;
   // Opening a device or a pipe may do things; they cannot carry the mark.
-  if (type !== S_IFDIR && type !== 0o100000) return;
+  if (type !== S_IF.DIR && type !== 0o100000) return;
   const how = { flags: O.RDONLY | O.NOFOLLOW | O.NONBLOCK, resolve: RESOLVE.NO_XDEV };
   const file = openat2(parent, name, how);
   const flags = Buffer.alloc(8);

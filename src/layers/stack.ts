@@ -4,17 +4,12 @@ import {
   closeDescriptor,
   fgetxattr,
   type FileStatus,
-  O,
   openat2,
   openat2Raw,
   readlinkat,
-  RESOLVE,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
   statusOf,
 } from "../kernel/files.ts";
+import { O, RESOLVE, S_IF, S_IFMT } from "../kernel/flags.ts";
 import { syscallError } from "../kernel/syscall.ts";
 
 /** Marks a directory that hides what lower layers hold under its name. */
@@ -55,11 +50,11 @@ export interface ResolveOptions {
 }
 
 export function isWhiteout(status: FileStatus): boolean {
-  return (status.mode & S_IFMT) === S_IFCHR && status.major === 0 && status.minor === 0;
+  return (status.mode & S_IFMT) === S_IF.CHR && status.major === 0 && status.minor === 0;
 }
 
 export function isDirectory(status: FileStatus): boolean {
-  return (status.mode & S_IFMT) === S_IFDIR;
+  return (status.mode & S_IFMT) === S_IF.DIR;
 }
 
 /** `./a//b/` -> `["a", "b"]`; `..` stays. */
@@ -200,5 +195,5 @@ export class Stack {
 }
 
 function isLink(node: MergedNode): boolean {
-  return (node.status.mode & S_IFMT) === S_IFLNK;
+  return (node.status.mode & S_IFMT) === S_IF.LNK;
 }

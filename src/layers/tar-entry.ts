@@ -1,3 +1,4 @@
+import { TiffinError } from "../base/error.ts";
 import { badArchive, BLOCK_BYTES, type TarHeader } from "./tar-header.ts";
 import { mergePaxFields, noPaxFields, type PaxFields } from "./tar-pax.ts";
 import { type SparseRun, sparseRuns } from "./tar-sparse.ts";
@@ -121,7 +122,7 @@ export class TarEntryBuilder {
   /** The entry (null when it is of a kind to skip), where its data belongs, and how many bytes of data follow in all. */
   build(): { entry: TarEntry | null; runs: readonly SparseRun[]; storedBytes: number } {
     const header = this.header;
-    if (header === null) throw new TypeError("no header was read");
+    if (header === null) throw new TiffinError("internal", "No tar header was read");
     const name = this.fields.sparse.name ?? this.fields.path ?? this.longName ?? header.name;
     const linkTarget = this.fields.linkPath ?? this.longLink ?? header.linkName;
     this.local = null;

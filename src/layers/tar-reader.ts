@@ -1,3 +1,4 @@
+import { TiffinError } from "../base/error.ts";
 import { type TarEntry, type TarEntryType, TarEntryBuilder } from "./tar-entry.ts";
 import { badArchive, BLOCK_BYTES, isZeroBlock, parseHeader, text } from "./tar-header.ts";
 import type { TarHeader } from "./tar-header.ts";
@@ -109,7 +110,7 @@ export class TarDecoder {
 
   private takeExtension(rest: Uint8Array): number {
     const extension = this.extension;
-    if (extension === null) throw new TypeError("no extension header is open");
+    if (extension === null) throw new TiffinError("internal", "No extension header is open");
     const taken = Math.min(rest.length, extension.body.length - extension.filled);
     extension.body.set(rest.subarray(0, taken), extension.filled);
     extension.filled += taken;

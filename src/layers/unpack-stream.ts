@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { TiffinError } from "../base/error.ts";
-import { AT_FDCWD, closeDescriptor, O, openat2, syncfs } from "../kernel/files.ts";
+import { closeDescriptor, openat2, syncfs } from "../kernel/files.ts";
+import { AT, O } from "../kernel/flags.ts";
 import { decompress } from "./decompress.ts";
 import { LayerWriter, type UnpackLimits } from "./layer-writer.ts";
 import { TarDecoder } from "./tar-reader.ts";
@@ -42,7 +43,7 @@ export async function unpackStream(
 ): Promise<UnpackedContent> {
   const descriptors: number[] = [];
   const open = (path: string): number => {
-    const descriptor = openat2(AT_FDCWD, path, { flags: O.RDONLY | O.DIRECTORY });
+    const descriptor = openat2(AT.FDCWD, path, { flags: O.RDONLY | O.DIRECTORY });
     descriptors.push(descriptor);
     return descriptor;
   };

@@ -1,18 +1,16 @@
 /** The thread that unpacks one layer: hashing, decompressing and writing would keep the engine from answering. */
-import { createReadStream } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { TiffinError } from "../base/error.ts";
+import { readArchiveFile } from "./archive-file.ts";
 import { type FromWorker, plainError, type ToWorker } from "./unpack-message.ts";
 import { unpackStream } from "./unpack-stream.ts";
 
 const port = parentPort;
-if (port === null) throw new TypeError("unpack-worker.ts runs as a worker only");
+if (port === null) throw new TiffinError("internal", "unpack-worker.ts runs as a worker only");
 
 function post(message: FromWorker): void {
   port?.postMessage(message);
 }
-
-const FILE_CHUNK_BYTES = 256 * 1024;
 
 const chunks: Uint8Array[] = [];
 let ended = false;
@@ -41,17 +39,17 @@ async function* received(): AsyncGenerator<Uint8Array, void> {
   }
 }
 
-async function* readFile(path: string): AsyncGenerator<Uint8Array, void> {
-  for await (const chunk of createReadStream(path, { highWaterMark: FILE_CHUNK_BYTES })) {
+async function* fromFile(path: string): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of readArchiveFile(path)) {
     checkpoint();
-    yield chunk as Uint8Array;
-    post({ kind: "taken", bytes: (chunk as Uint8Array).length });
+    yield chunk;
+    post({ kind: "taken", bytes: chunk.length });
   }
 }
 
 async function start(message: ToWorker & { kind: "start" }): Promise<void> {
   cancelled = message.cancelled;
-  const source = message.file === null ? received() : readFile(message.file);
+  const source = message.file === null ? received() : fromFile(message.file);
   try {
     const content = await unpackStream(source, message.task, checkpoint);
     post({ kind: "done", content });

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { messageOf, TiffinError } from "../base/error.ts";
-import { AT_FDCWD, mkdirat } from "../kernel/files.ts";
+import { mkdirat } from "../kernel/files.ts";
+import { AT } from "../kernel/flags.ts";
 import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from "./layer-writer.ts";
 import { removeTree } from "./remove-tree.ts";
 import { errorOf, type FromWorker, type ToWorker } from "./unpack-message.ts";
@@ -41,7 +42,7 @@ export async function unpackLayer(
   options: UnpackOptions,
 ): Promise<UnpackedContent> {
   options.signal?.throwIfAborted();
-  mkdirat(AT_FDCWD, options.directory, 0o755);
+  mkdirat(AT.FDCWD, options.directory, 0o755);
   try {
     return await new Unpacking(options).run(source);
   } catch (error) {
