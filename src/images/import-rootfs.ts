@@ -79,7 +79,8 @@ function measure(archive: AsyncIterable<Uint8Array>): {
       hash.update(chunk);
       size += chunk.length;
       if (start.length < 64) start = Buffer.concat([start, chunk.subarray(0, 64)]);
-      yield chunk;
+      // Not a Buffer: its slice() is no copy, and the thread that unpacks takes its copy away.
+      yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     }
   }
   return {
