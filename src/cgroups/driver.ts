@@ -11,7 +11,7 @@ import { type CgroupLayout, readLayout } from "./layout.ts";
 import { writesV1, writesV2 } from "./limits.ts";
 import { moveProcess, prepareParents, readParentSets, removeParents } from "./parents.ts";
 import { DriverPaths } from "./paths.ts";
-import { type CgroupPlan, type CgroupRequest, planCgroups } from "./plan.ts";
+import { type CgroupPlan, type CgroupRequest, planCgroups, planEntry } from "./plan.ts";
 import type { Resources } from "./resources.ts";
 import { type CgroupStats, readStats } from "./stats.ts";
 import type { CgroupWrite } from "./write.ts";
@@ -48,6 +48,12 @@ export class CgroupDriver {
   /** @throws unavailable when the host lacks a controller that a limit needs */
   plan(request: CgroupRequest): CgroupPlan {
     return planCgroups(this.paths, request);
+  }
+
+  /** How one more process enters the groups that a container has; on v2 a container's own subgroups stay what they are. */
+  planEntry(containerId: string): CgroupPlan {
+    const unified = this.paths.unified(containerId);
+    return planEntry(this.groups(containerId).map((path) => ({ path, unified: path === unified })));
   }
 
   /** Ids of all containers that have a group in any hierarchy. */

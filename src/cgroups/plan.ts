@@ -69,6 +69,48 @@ export function planCgroups(paths: DriverPaths, request: CgroupRequest): CgroupP
   };
 }
 
+/** How one more process enters the groups that a running container has. */
+export function planEntry(groups: readonly { path: string; unified: boolean }[]): CgroupPlan {
+  const create: Operation[] = [];
+  const enter: Operation[] = [];
+  groups.forEach(({ path, unified }, index) => {
+    if (unified) {
+      create.push(
+        call(
+          "openat",
+          [AT.FDCWD, path, O.DIRECTORY | O.CLOEXEC, 0],
+          "open the container's cgroup",
+          {
+            result: "cgroup.v2",
+          },
+        ),
+      );
+      return;
+    }
+    const procs = register(`procs.${index}`);
+    create.push(openProcs(path, procs));
+    enter.push(...enterGroup(path, procs));
+  });
+  const hasUnified = groups.some(({ unified }) => unified);
+  return { create, enter, mounts: [], ...(hasUnified && { intoCgroup: register("cgroup.v2") }) };
+}
+
+function openProcs(directory: string, procs: Register): Operation {
+  return call(
+    "openat",
+    [AT.FDCWD, `${directory}/cgroup.procs`, O.WRONLY | O.CLOEXEC, 0],
+    `open the way into ${directory}`,
+    { result: procs.register },
+  );
+}
+
+function enterGroup(directory: string, procs: Register): Operation[] {
+  return [
+    call("write", [procs, Buffer.from("0"), 1], `enter ${directory}`),
+    call("close", [procs], `close the way into ${directory}`),
+  ];
+}
+
 function isUnrestricted(rules: readonly DeviceRule[]): boolean {
   return devicesV1(rules).length === 0;
 }
@@ -112,17 +154,9 @@ function planV1(paths: DriverPaths, request: CgroupRequest): PlanV1 {
     create.push(
       makeDirectory(directory),
       ...itsWrites.flatMap((write) => planWrite(directory, write)),
-      call(
-        "openat",
-        [AT.FDCWD, `${directory}/cgroup.procs`, O.WRONLY | O.CLOEXEC, 0],
-        `open the way into ${directory}`,
-        { result: procs.register },
-      ),
+      openProcs(directory, procs),
     );
-    enter.push(
-      call("write", [procs, Buffer.from("0"), 1], `enter ${directory}`),
-      call("close", [procs], `close the way into ${directory}`),
-    );
+    enter.push(...enterGroup(directory, procs));
   }
   const hierarchies = paths.layout.hierarchies
     .filter(({ mountPoint }) => byDirectory.has(mountPoint))

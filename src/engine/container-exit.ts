@@ -1,4 +1,5 @@
 import { faultPoint } from "../base/fault-point.ts";
+import { oomKills } from "../cgroups/memory.ts";
 import type { ExitRecord } from "../launch/supervisor-connection.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
@@ -35,7 +36,7 @@ export async function settleExit(
   context.processes.delete(id);
   if (!context.containers.withId(id)) return;
   const exitCode = record?.exitCode ?? LOST_EXIT_CODE;
-  const oomKilled = record !== undefined && context.cgroups.oomKills(record.memoryEvents) > 0;
+  const oomKilled = record !== undefined && oomKills(record.memoryEvents) > 0;
   const container = context.containers.update(id, {
     phase: "settled",
     state: {

@@ -5,6 +5,7 @@ import type { ContainerTable, StoredContainer } from "./container-table.ts";
 import type { HostFacts } from "./engine.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { ExecTable } from "./exec-table.ts";
+import type { HostDetails } from "./host-details.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import type { Places } from "./types.ts";
@@ -24,6 +25,7 @@ export interface EngineContext {
   readonly cgroups: CgroupDriver;
   readonly events: EventHub;
   readonly host: HostFacts;
+  readonly hostDetails: HostDetails;
   readonly waiters: WaiterList;
   /** Verbs that change a container hold its ID. */
   readonly lock: KeyedLock;

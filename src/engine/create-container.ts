@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { faultPoint } from "../base/fault-point.ts";
 import { TiffinError } from "../base/error.ts";
 import { allocateRange } from "../namespaces/id-range.ts";
+import { makeWritableLayer } from "../layers/writable-layer.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { checkName, generateName } from "./container-name.ts";
+import { containerLayers } from "./container-root.ts";
 import { NEVER, type StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
+import { findImage } from "./find-image.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
 import { validateSpec } from "./validate-spec.ts";
 import { timestamp } from "./timestamp.ts";
@@ -24,7 +27,7 @@ export async function createContainer(
   request: { name: string; spec: ContainerSpec },
 ): Promise<{ id: string; warnings: string[] }> {
   if (request.name !== "") checkName(request.name);
-  const image = context.images.image(request.spec.image);
+  const image = await findImage(context, request.spec.image);
   const container = newContainer(context, request, image.id);
   const spec = mergeImageConfig(request.spec, image.config);
   const { warnings, ownIds } = validateSpec(context, spec);
@@ -52,7 +55,7 @@ export async function createContainer(
   });
 }
 
-function newContainer(
+export function newContainer(
   context: EngineContext,
   request: { name: string; spec: ContainerSpec },
   imageId: string,
@@ -106,16 +109,10 @@ function makeDirectories(context: EngineContext, container: StoredContainer): vo
   mkdirSync(directories.state, { recursive: true, mode: 0o710 });
   mkdirSync(directories.logs, { mode: 0o700 });
   mkdirSync(directories.files, { mode: 0o755 });
-  makeWritableLayer(directories.writable);
+  makeWritableLayer(directories.writable, containerLayers(context, container).at(-1));
   writeFileSync(join(directories.files, "hostname"), `${container.spec.hostname}\n`);
   writeFileSync(join(directories.files, "hosts"), hostsFile(container.spec));
   writeFileSync(join(directories.files, "resolv.conf"), resolvConf());
-}
-
-function makeWritableLayer(path: string): void {
-  mkdirSync(path, { mode: 0o700 });
-  mkdirSync(join(path, "upper"), { mode: 0o755 });
-  mkdirSync(join(path, "work"), { mode: 0o700 });
 }
 
 function hostsFile(spec: ContainerSpec): string {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { removeTree } from "../layers/remove-tree.ts";
 import type { Places } from "./types.ts";
 
 /** Where directories wait for their deletion; emptied at the engine's start as well. */
@@ -30,7 +30,7 @@ export function emptyTrash(places: Places): void {
 }
 
 async function deleteDirectory(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
+  await removeTree(path).catch((error: unknown) => {
     console.error(`tiffin: cannot delete ${path}; the next start tries again:`, error);
   });
 }

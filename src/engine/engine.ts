@@ -1,3 +1,4 @@
+import type { CopyRequest } from "../logs/index.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type {
   AttachRequest,
@@ -116,6 +117,8 @@ export interface Engine {
   attach(name: string, request: AttachRequest): Promise<AttachSession>;
   resizeContainer(name: string, rows: number, columns: number): Promise<void>;
   logs(name: string, request: LogRequest, signal?: AbortSignal): AsyncIterable<LogLine[]>;
+  /** The same, as large chunks in docker's stream format: what GET /logs sends. */
+  copyLogs(name: string, request: CopyRequest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 
   /** @throws conflict when the container does not run */
   createExec(name: string, spec: ExecSpec): Promise<{ id: string }>;

@@ -2,8 +2,10 @@ import { mkdirSync, rmSync } from "node:fs";
 import { faultPoint } from "../base/fault-point.ts";
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import type { Launched } from "../launch/launcher.ts";
+import { nextLogNumber } from "../logs/index.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { watchContainer } from "./container-exit.ts";
+import { makeBindSources } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import type { ExplainedStep } from "./engine.ts";
@@ -69,8 +71,14 @@ async function launchContainer(
   try {
     mkdirSync(directories.run, { mode: 0o700 });
     faultPoint("start:directory");
-    const plan = planContainer(context, container, process.wanted());
-    const launched = await context.launcher.launch(plan, `tiffin-${id.slice(0, 8)}`);
+    makeBindSources(container.spec.mounts);
+    const nextLog = await nextLogNumber(directories.logs);
+    const plan = planContainer(context, container, { streams: process.wanted(), nextLog });
+    const launched = await context.launcher.launch(
+      plan.operations,
+      `tiffin-${id.slice(0, 8)}`,
+      plan.inherited,
+    );
     faultPoint("start:launched");
     const pid = launched.report.register("pid");
     context.containers.update(id, {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { TiffinError } from "../base/error.ts";
+import { closeFd, openProcess } from "../kernel/process.ts";
 import {
   closeStdinFrame,
   killFrame,
@@ -29,6 +30,7 @@ export class SupervisedProcess {
   private control: SupervisorConnection | undefined;
   private stdin: Promise<SupervisorConnection> | undefined;
   private pid = 0;
+  private pidfd: number | undefined;
   private hasEnded = false;
 
   /** @param directory holds the supervisor's socket and exit record; short enough for a socket's address */
@@ -54,6 +56,7 @@ export class SupervisedProcess {
   adopt(connection: SupervisorConnection, pid: number): void {
     this.control = connection;
     this.pid = pid;
+    this.pidfd = openProcess(pid);
     let record: ExitRecord | undefined;
     connection.setHandlers({
       onOutput: (stream, data) => this.distribute(stream, data),
@@ -70,7 +73,8 @@ export class SupervisedProcess {
   finish(record: ExitRecord | undefined, failure?: unknown): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    void this.stdin?.then((connection) => connection.close());
+    this.stdin?.then((connection) => connection.close()).catch(() => undefined);
+    if (this.pidfd !== undefined) closeFd(this.pidfd);
     for (const session of this.sessions) session.end(failure);
     this.sessions.clear();
     this.resolveEnded(record);
@@ -99,6 +103,17 @@ export class SupervisedProcess {
   /** @throws conflict when the process does not run */
   async signal(signal: number): Promise<void> {
     await this.sendOnce(killFrame(signal));
+  }
+
+  processId(): number {
+    return this.pid;
+  }
+
+  /** A descriptor of the process, valid until it ends. @throws conflict when it does not run */
+  descriptor(): number {
+    if (this.pidfd === undefined || this.hasEnded)
+      throw new TiffinError("conflict", "The process has ended");
+    return this.pidfd;
   }
 
   /** Lets go of the supervisor; the process goes on. */

@@ -1,4 +1,5 @@
-import { call, type Fork, type Operation, type Register, register } from "../base/operation.ts";
+import { call, type Fork, type Operation, register } from "../base/operation.ts";
+import type { CgroupPlan } from "../cgroups/plan.ts";
 import { CLONE, MNT_DETACH, MOVE_MOUNT, O } from "../kernel/flags.ts";
 import { planConsole, planPseudoTerminal } from "../namespaces/devices.ts";
 import { mapText } from "../namespaces/id-range.ts";
@@ -25,32 +26,24 @@ import {
 import { planLoopback, planSysctls } from "../namespaces/network.ts";
 import {
   planBecomeRoot,
+  planForked,
   planGuard,
   planHoldings,
+  planMemoryEvents,
   planProgram,
   planSupervise,
   type ProcessPlan,
 } from "./process-plan.ts";
-
-/** How the container's cgroups are made and entered (src/cgroups/driver.ts). Supervisor side. */
-export interface CgroupEntry {
-  readonly make: readonly Operation[];
-  /** A cgroup v2 directory for CLONE_INTO_CGROUP. */
-  readonly intoCgroup?: Register;
-  /** Open cgroup.procs files of v1, for the child to write "0" to. */
-  readonly enter: readonly Register[];
-  readonly memoryEvents?: Register;
-}
 
 export interface ContainerPlan {
   readonly id: string;
   readonly process: ProcessPlan;
   readonly namespaces: NamespacePlan;
   /** By container ID: descriptors of the first processes of containers whose namespaces are joined. */
-  readonly joinPidfds: ReadonlyMap<string, Register>;
+  readonly joinPidfds: ReadonlyMap<string, number>;
   /** First host id of the range; 0 without a user namespace. */
   readonly idBase: number;
-  readonly cgroup: CgroupEntry;
+  readonly cgroup: CgroupPlan;
   /** Leaves the mounted root, detached, in register `rootfs`; uses register `userns` when there is one. Supervisor side. */
   readonly rootfs: readonly Operation[];
   /** Other preparation on the supervisor side, before the mounts: user namespaces of `:me` binds. */
@@ -78,8 +71,10 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
     call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's ids are mapped", {
       result: "mapped",
     }),
-    ...plan.cgroup.make,
+    ...plan.cgroup.create,
+    ...planMemoryEvents(plan.cgroup),
     ...planFork(plan),
+    ...planForked(plan.cgroup),
     ...planIdMaps(plan),
     ...planRlimits(plan.rlimits, register("pid")),
     ...plan.rootfs,
@@ -90,7 +85,7 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
       eventfd: register("prepared"),
       reason: "tell the container that its tree is ready",
     },
-    ...planSupervise(plan.process, plan.cgroup.memoryEvents),
+    ...planSupervise(plan.process, plan.cgroup.oomEventsPath !== undefined),
   ];
 }
 
@@ -211,7 +206,7 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
       { result: "place" },
     ),
     ...planOomScoreAdjust(plan.oomScoreAdjust),
-    ...plan.cgroup.enter.map((procs) => call("write", [procs, "0", 1], "enter a cgroup")),
+    ...plan.cgroup.enter,
     ...(plan.namespaces.newCgroup ? planCgroupNamespace() : []),
     ...(plan.namespaces.newTime ? planTimeNamespace(plan.timeOffsetSeconds) : []),
     ...(plan.namespaces.uts === "own" ? planHostname(plan.hostname, plan.domainname) : []),

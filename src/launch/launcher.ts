@@ -19,9 +19,14 @@ export interface Launcher {
   /**
    * Starts a launcher, hands it the compiled plan and resolves when the container's program runs. Output may arrive on
    * the connection at once: set its handlers before the next await.
+   * @param inherited descriptors that the plan finds from FIRST_INHERITED_FD on
    * @throws the failed step's error (report.ts); nothing runs then, what the plan made on the host is the caller's to undo
    */
-  launch(plan: readonly Operation[], name: string): Promise<Launched>;
+  launch(
+    plan: readonly Operation[],
+    name: string,
+    inherited?: readonly number[],
+  ): Promise<Launched>;
   close(): void;
 }
 
@@ -29,7 +34,8 @@ export function createLauncher(executable: Uint8Array): Launcher {
   const executableFd = createMemoryFile("tiffin-launch", executable, { sealed: true });
   const devNull = openSync("/dev/null", "r+");
   return {
-    launch: (plan, name) => launch({ executableFd, devNull, plan, name }),
+    launch: (plan, name, inherited = []) =>
+      launch({ executableFd, devNull, plan, name, inherited }),
     close: () => {
       closeFd(executableFd);
       closeFd(devNull);
@@ -42,6 +48,7 @@ async function launch(options: {
   devNull: number;
   plan: readonly Operation[];
   name: string;
+  inherited: readonly number[];
 }): Promise<Launched> {
   const program = compile(options.plan, ARCHITECTURE);
   const [ours, theirs] = socketPair();
@@ -49,7 +56,14 @@ async function launch(options: {
   let supervisorPid: number;
   try {
     const { executableFd, devNull, name } = options;
-    supervisorPid = spawn(executableFd, name, [devNull, devNull, devNull, theirs, programFd]);
+    supervisorPid = spawn(executableFd, name, [
+      devNull,
+      devNull,
+      devNull,
+      theirs,
+      programFd,
+      ...options.inherited,
+    ]);
   } catch (error) {
     closeFd(ours);
     throw error;

@@ -1,4 +1,5 @@
 import { call, type Operation, type Register, register } from "../base/operation.ts";
+import type { CgroupPlan } from "../cgroups/plan.ts";
 import { O } from "../kernel/flags.ts";
 import {
   type CapabilityPlan,
@@ -29,6 +30,8 @@ export interface ProcessPlan {
   readonly openStdin: boolean;
   readonly closeStdinWithClient: boolean;
   readonly engineStreams: number;
+  /** How many descriptors the launcher inherited beside its own ({@link FIRST_INHERITED_FD}); closed at the end. */
+  readonly inheritedFds: number;
   /** A directory of its own (exists, empty, mode 0700): the supervisor's socket and exit record. */
   readonly runDirectory: string;
   /** null: nothing is logged. */
@@ -40,6 +43,9 @@ export interface ProcessPlan {
   } | null;
 }
 
+/** Where a launcher finds the descriptors that the engine passes along: after 0-2, its socket and its program. */
+export const FIRST_INHERITED_FD = 5;
+
 const SIGKILL = 9;
 const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_NAME: 15, SET_NO_NEW_PRIVS: 38 };
 const CLOSE_RANGE = { UNSHARE: 2, CLOEXEC: 4 };
@@ -47,7 +53,7 @@ const ROOT_DIRECTORY = O.DIRECTORY | O.CLOEXEC;
 
 /**
  * What the supervisor opens before the fork. Descriptors that it keeps come first, so that all later ones can be closed
- * by number: registers directory, listener, log, stdin/stdout/stderr ends, slot.pidfd, slot.terminal, executed.
+ * by number: registers directory, listener, log, stdin/stdout/stderr ends, the slots, executed.
  */
 export function planHoldings(plan: ProcessPlan): Operation[] {
   return [
@@ -82,7 +88,7 @@ export function planHoldings(plan: ProcessPlan): Operation[] {
         ]
       : []),
     ...(plan.tty ? [] : planPipes(plan)),
-    ...["slot.pidfd", "slot.terminal"].map((slot) =>
+    ...["slot.pidfd", "slot.terminal", "slot.memory"].map((slot) =>
       call("fcntl", [register("directory"), F_DUPFD_CLOEXEC, 0], "keep a place for a descriptor", {
         result: slot,
       }),
@@ -129,8 +135,27 @@ function planPipes(plan: ProcessPlan): Operation[] {
   ];
 }
 
+/** The counter of OOM kills stays open: the group may be gone before anyone looks. */
+export function planMemoryEvents({ oomEventsPath }: CgroupPlan): Operation[] {
+  if (oomEventsPath === undefined) return [];
+  return [
+    call(
+      "openat",
+      [-100, oomEventsPath, O.RDONLY | O.CLOEXEC, 0],
+      "open the counter of OOM kills",
+      { result: "memory" },
+    ),
+    call("dup3", [register("memory"), register("slot.memory"), O.CLOEXEC], "keep a descriptor"),
+  ];
+}
+
+/** The v2 group's descriptor has done its service. */
+export function planForked({ intoCgroup }: CgroupPlan): Operation[] {
+  return intoCgroup ? [call("close", [intoCgroup], "close the cgroup")] : [];
+}
+
 /** After the container side has parted: the supervisor keeps what it needs and watches over the process. */
-export function planSupervise(plan: ProcessPlan, memoryEvents: Register | undefined): Operation[] {
+export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Operation[] {
   const childEnds = plan.tty
     ? []
     : [...(plan.openStdin ? ["stdin.read"] : []), "stdout.write", "stderr.write"];
@@ -145,7 +170,7 @@ export function planSupervise(plan: ProcessPlan, memoryEvents: Register | undefi
     listener: register("listener"),
     directory: register("directory"),
     logDirectory: when(plan.log !== null, "log"),
-    memoryEvents: memoryEvents ?? -1,
+    memoryEvents: when(hasMemoryEvents, "slot.memory"),
     stdin: when(!plan.tty && plan.openStdin, "stdin.write"),
     stdout: when(!plan.tty, "stdout.read"),
     stderr: when(!plan.tty, "stderr.read"),
@@ -165,6 +190,15 @@ export function planSupervise(plan: ProcessPlan, memoryEvents: Register | undefi
     ...keep("pidfd", "slot.pidfd"),
     ...(plan.tty ? keep("terminal", "slot.terminal") : []),
     ...childEnds.map((name) => call("close", [register(name)], "leave this end to the container")),
+    ...(plan.inheritedFds > 0
+      ? [
+          call(
+            "close_range",
+            [FIRST_INHERITED_FD, FIRST_INHERITED_FD + plan.inheritedFds - 1, 0],
+            "close what was only inherited",
+          ),
+        ]
+      : []),
     call("close", [register("executed.write")], "leave this end to the container"),
     call(
       "close_range",

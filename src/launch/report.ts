@@ -29,6 +29,12 @@ export function parseReport(bytes: Uint8Array, program: LaunchProgram): LaunchRe
   };
 }
 
+/** Register 0 of a report whose plan is not known: the pid (compile.ts, PID_REGISTER). */
+export function foreignPid(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Number(view.getBigInt64(24 + view.getUint32(8, true) * 8, true));
+}
+
 /**
  * The error of a failed step in words: what was being done, the errno, and the planner's hint. A failed exec has docker's
  * codes: command-not-found (ENOENT), command-not-executable (all else).

@@ -1,11 +1,12 @@
 import { invalidArgument } from "../base/error.ts";
 import { type Operation, type Register, call, register } from "../base/operation.ts";
-import { AT, MOUNT_ATTR, O, S_IF, TTY_IOCTL } from "../kernel/flags.ts";
+import { AT, MOUNT_ATTR, O, OPEN_HOW_SIZE, S_IF, TTY_IOCTL } from "../kernel/flags.ts";
 import {
   type DetachedMount,
   cloneTree,
   moveMount,
   newFilesystem,
+  openHow,
   openTarget,
 } from "./mount-operations.ts";
 
@@ -178,13 +179,12 @@ export function planOutsideDevices(
 }
 
 /**
- * A terminal for the container's first process: a pseudo terminal of the container's own devpts, its master end in register
- * `master` (for the supervisor, which shares the descriptor table), its other end in `slave`, and that one as
- * /dev/console. Container side, in the container's tree, once /dev and /dev/pts are attached; `planDev` had `console` set.
+ * A pseudo terminal of the container's own devpts: its master end in register `master` (for the supervisor, which shares the
+ * descriptor table), its other end in `slave`. Container side, in the container's tree, once /dev/pts is attached.
  *
  * @param owner who may use it, as seen inside: docker gives it to the container's user
  */
-export function planConsole(options: {
+export function planPseudoTerminal(options: {
   root: Register;
   master: string;
   slave: string;
@@ -196,8 +196,8 @@ export function planConsole(options: {
   const size = new Uint8Array(new Uint16Array([options.rows, options.columns, 0, 0]).buffer);
   const operations = [
     call(
-      "openat",
-      [root, "dev/pts/ptmx", O.RDWR | O.NOCTTY | O.CLOEXEC, 0],
+      "openat2",
+      [root, "dev/pts/ptmx", openHow(O.RDWR | O.NOCTTY), OPEN_HOW_SIZE],
       "open a pseudo terminal",
       {
         result: master,
@@ -222,8 +222,12 @@ export function planConsole(options: {
       call("ioctl", [register(master), TTY_IOCTL.TIOCSWINSZ, size], "set the terminal's size"),
     );
   }
+  return operations;
+}
+
+/** The terminal of the container's first process as /dev/console; `planDev` had `console` set. Container side. */
+export function planConsole(slave: string, root: Register): Operation[] {
   return [
-    ...operations,
     cloneTree({
       from: register(slave),
       result: "console",

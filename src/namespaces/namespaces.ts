@@ -310,12 +310,12 @@ function short(target: JoinTarget): string {
  * Enters the namespaces of other containers. Run by the process that then clones (see {@link NamespacePlan.joins}), on
  * the container side of the supervisor's fork.
  *
- * @param pidfds a descriptor of each target's first process, by container id: the engine opens it and makes sure that
+ * @param pidfds a descriptor (or the register that holds it) of each target's first process, by container id: the engine opens it and makes sure that
  * the process is still the container's
  */
 export function planJoins(
   joins: readonly Join[],
-  pidfds: ReadonlyMap<string, Register>,
+  pidfds: ReadonlyMap<string, Register | number>,
 ): Operation[] {
   return joins.map(({ target, flags }) => {
     const pidfd = pidfds.get(target.id);

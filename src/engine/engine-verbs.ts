@@ -1,0 +1,55 @@
+import { diskUsage } from "../layers/writable-layer.ts";
+import { attachContainer } from "./attach-container.ts";
+import { containerDirectories } from "./container-directories.ts";
+import { containerLogs, copyContainerLogs } from "./container-logs.ts";
+import { createContainer } from "./create-container.ts";
+import type { EngineContext } from "./context.ts";
+import type { Engine } from "./engine.ts";
+import { createExec, startExec } from "./exec-container.ts";
+import { explainRequest } from "./explain-request.ts";
+import { removeContainer } from "./remove-container.ts";
+import { startContainer } from "./start-container.ts";
+import { killContainer, runningProcess, stopContainer } from "./stop-container.ts";
+import { systemCheck } from "./system-check.ts";
+import { waitContainer } from "./wait-container.ts";
+import { TiffinError } from "../base/error.ts";
+
+/** The verbs bound to one engine. */
+export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
+  const { containers, execs, events, places } = context;
+  return {
+    id: context.id,
+    places,
+    images: context.images,
+    host: context.host,
+    createContainer: (request) => createContainer(context, request),
+    startContainer: (name, options) => startContainer(context, name, options),
+    explain: (request) => explainRequest(context, request),
+    stopContainer: (name, options) => stopContainer(context, name, options),
+    killContainer: (name, signal) => killContainer(context, name, signal),
+    removeContainer: (name, options) => removeContainer(context, name, options),
+    waitContainer: (name, condition, signal) => waitContainer(context, name, condition, signal),
+    container: (name) => containers.find(name),
+    containers: () => containers.all().toReversed(),
+    containerSize: async (name) => {
+      const { writable } = containerDirectories(places, containers.find(name).id);
+      return (await diskUsage(`${writable}/upper`)).sizeBytes;
+    },
+    attach: async (name, request) => attachContainer(context, name, request),
+    resizeContainer: (name, rows, columns) =>
+      runningProcess(context, containers.find(name)).resize(rows, columns),
+    logs: (name, request, signal) => containerLogs(context, name, request, signal),
+    copyLogs: (name, request, signal) => copyContainerLogs(context, name, request, signal),
+    createExec: async (name, spec) => createExec(context, name, spec),
+    startExec: (id, options) => startExec(context, id, options),
+    exec: (id) => execs.find(id),
+    execs: (name) => execs.of(containers.find(name).id).map(({ id }) => id),
+    resizeExec: async (id, rows, columns) => {
+      const process = context.processes.get(execs.find(id).id);
+      if (!process) throw new TiffinError("conflict", `Exec ${id} is not running`);
+      await process.resize(rows, columns);
+    },
+    events: (options, signal) => events.subscribe(options, signal),
+    systemCheck: (options) => systemCheck(context, options),
+  };
+}

@@ -1,0 +1,14 @@
+import type { ProcessPlan } from "../launch/process-plan.ts";
+import { parseLogOptions } from "../logs/index.ts";
+import type { ContainerSpec } from "./types.ts";
+
+/** How a container's output is logged; null: not at all (docker's driver `none`). @param next number of the next rotated file */
+export function logSettings(
+  spec: ContainerSpec,
+  directory: string,
+  next: number,
+): ProcessPlan["log"] {
+  if (spec.logDriver === "none") return null;
+  const { maxBytes, maxFiles } = parseLogOptions(spec.logOptions);
+  return { directory, maxBytes, keep: Math.max(maxFiles - 1, 0), next };
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { type Database, openDatabase } from "../base/database.ts";
+import { TiffinError } from "../base/error.ts";
+import { CgroupDriver } from "../cgroups/driver.ts";
+import { openImageStore } from "../images/open-image-store.ts";
+import { closeFd, lockFile } from "../kernel/process.ts";
+import { createLauncher } from "../launch/launcher.ts";
+import { launcherExecutable } from "../launch/launcher-executable.ts";
+import { LayerStore } from "../layers/layer-store.ts";
+import { ContainerTable } from "./container-table.ts";
+import type { EngineContext } from "./context.ts";
+import type { Engine } from "./engine.ts";
+import { engineVerbs } from "./engine-verbs.ts";
+import { EventHub } from "./event-hub.ts";
+import { ExecTable } from "./exec-table.ts";
+import { readHostDetails } from "./host-details.ts";
+import { readHostFacts } from "./host-facts.ts";
+import { KeyedLock } from "./keyed-lock.ts";
+import { recover } from "./recover.ts";
+import type { Places } from "./types.ts";
+import { WaiterList } from "./wait-container.ts";
+
+/**
+ * Opens an engine: takes its places (no other engine may have them), adopts what an earlier one left, and is ready.
+ * @throws conflict when another engine has these places
+ */
+export async function openEngine(places: Places): Promise<Engine> {
+  mkdirSync(places.root, { recursive: true, mode: 0o711 });
+  mkdirSync(join(places.run, "processes"), { recursive: true, mode: 0o711 });
+  const locks = [
+    takeLock(join(places.root, "engine.lock")),
+    takeLock(join(places.run, "engine.lock")),
+  ];
+  const database = openDatabase(join(places.root, "state.db"));
+  const id = engineId(database);
+  const cgroups = new CgroupDriver(id);
+  cgroups.prepare();
+  const processes = openSync(join(places.run, "processes"), "r");
+  const { kind } = cgroups.layout;
+  const context: EngineContext = {
+    id,
+    places,
+    database,
+    containers: new ContainerTable(database),
+    execs: new ExecTable(database),
+    images: openImageStore({ root: places.root, database, layers: new LayerStore(places.root) }),
+    launcher: createLauncher(launcherExecutable()),
+    cgroups,
+    events: new EventHub(),
+    host: readHostFacts({ version: kind === "v2" ? 2 : 1, layout: kind }),
+    hostDetails: readHostDetails(),
+    waiters: new WaiterList(),
+    lock: new KeyedLock(),
+    processes: new Map(),
+    shortRunPath: `/proc/self/fd/${processes}`,
+  };
+  await recover(context);
+  return {
+    ...engineVerbs(context),
+    close: async () => {
+      for (const process of context.processes.values()) process.release();
+      context.launcher.close();
+      database.close();
+      for (const fd of [processes, ...locks]) closeFd(fd);
+    },
+  };
+}
+
+function takeLock(path: string): number {
+  const fd = openSync(path, "a", 0o600);
+  if (lockFile(fd)) return fd;
+  closeFd(fd);
+  throw new TiffinError("conflict", `Cannot start the engine: another one holds ${path}`, {
+    hint: "Use that one, or give this one places of its own: --root and --run",
+  });
+}
+
+/** Stable for a root directory: it names the engine's cgroups. */
+function engineId(database: Database): string {
+  database.execute("CREATE TABLE IF NOT EXISTS engine (id TEXT NOT NULL)");
+  const known = database.get<{ id: string }>("SELECT id FROM engine")?.id;
+  if (known !== undefined) return known;
+  const id = randomBytes(6).toString("hex");
+  database.execute("INSERT INTO engine VALUES (?)", id);
+  return id;
+}

@@ -1,0 +1,150 @@
+import { TiffinError } from "../base/error.ts";
+import { type Operation, register } from "../base/operation.ts";
+import { ALL_DEVICES, DEFAULT_DEVICE_RULES } from "../cgroups/devices.ts";
+import { type ContainerPlan, planContainerLaunch } from "../launch/container-plan.ts";
+import { streamBits } from "../launch/frames.ts";
+import { FIRST_INHERITED_FD, type ProcessPlan } from "../launch/process-plan.ts";
+import { planOverlay } from "../layers/overlay-plan.ts";
+import { maskedPaths, READ_ONLY_PATHS } from "../namespaces/masked-paths.ts";
+import type { NamespacePlan } from "../namespaces/namespaces.ts";
+import { defaultSysctls } from "../namespaces/network.ts";
+import { containerDirectories } from "./container-directories.ts";
+import { planContainerMounts } from "./container-mounts.ts";
+import type { StoredContainer } from "./container-table.ts";
+import { containerLayers, containerUser } from "./container-root.ts";
+import type { EngineContext } from "./context.ts";
+import { requestedDevices } from "./host-devices.ts";
+import { logSettings } from "./log-settings.ts";
+import { commandLine } from "./merge-image-config.ts";
+import { planConfinement } from "./plan-confinement.ts";
+import { commandCandidates, processEnvironment } from "./process-environment.ts";
+import { securityOptions, sysctlContext } from "./spec-security.ts";
+import { namespacePlan } from "./validate-spec.ts";
+
+/** The plan of a start, and the descriptors that its launcher must inherit. */
+export interface StartPlan {
+  readonly operations: Operation[];
+  readonly inherited: readonly number[];
+}
+
+export interface StartOptions {
+  /** What the engine's connection is subscribed to from the start. */
+  readonly streams: { readonly stdout: boolean; readonly stderr: boolean };
+  /** Number of the next rotated log file. */
+  readonly nextLog: number;
+}
+
+/**
+ * Everything that a start does, from what is recorded of the container and what the host is. Nothing is changed yet.
+ * @throws not-found, conflict (a container to join does not run), invalid-argument (user)
+ */
+export function planContainer(
+  context: EngineContext,
+  container: StoredContainer,
+  options: StartOptions,
+): StartPlan {
+  const { spec, idBase } = container;
+  const namespaces = namespacePlan(context, { ...spec, hostname: "", domainname: "" });
+  const security = securityOptions(spec);
+  const devices = requestedDevices(spec);
+  const joined = joinedProcesses(context, namespaces);
+  const cgroup = context.cgroups.plan({
+    containerId: container.id,
+    resources: spec.resources,
+    deviceRules: spec.privileged ? ALL_DEVICES : [...DEFAULT_DEVICE_RULES, ...devices.rules],
+  });
+  const mounts = planContainerMounts(context, container, { namespaces, devices, cgroup });
+  const unmasked = security.unmaskedPaths;
+  const plan: ContainerPlan = {
+    id: container.id,
+    process: processPlan(context, container, { ...options, inheritedFds: joined.fds.length }),
+    namespaces,
+    joinPidfds: joined.registers,
+    idBase,
+    cgroup,
+    rootfs: planRoot(context, container),
+    prepare: mounts.prepare,
+    mounts: mounts.mounts,
+    hostname: spec.hostname,
+    domainname: spec.domainname,
+    timeOffsetSeconds: spec.timeOffsetSeconds,
+    rlimits: spec.ulimits,
+    sysctls: { asked: spec.sysctls, usual: defaultSysctls(sysctlContext(namespaces)) },
+    oomScoreAdjust: spec.oomScoreAdjust,
+    maskedPaths: unmasked ? [] : maskedPaths(context.hostDetails.thermalThrottleCpus),
+    readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS,
+    readOnlyRoot: spec.readOnlyRootfs,
+  };
+  return { operations: planContainerLaunch(plan), inherited: joined.fds };
+}
+
+function planRoot(context: EngineContext, container: StoredContainer): Operation[] {
+  const { id, idBase } = container;
+  const { writable } = containerDirectories(context.places, id);
+  return planOverlay({
+    layers: containerLayers(context, container),
+    writableDirectory: writable,
+    ...(idBase === 0 ? {} : { userNamespace: register("userns") }),
+    idBase,
+    kernel: context.hostDetails.kernel,
+  });
+}
+
+function joinedProcesses(
+  context: EngineContext,
+  namespaces: NamespacePlan,
+): { registers: Map<string, number>; fds: number[] } {
+  const fds: number[] = [];
+  const registers = new Map<string, number>();
+  for (const { target } of namespaces.joins) {
+    const process = context.processes.get(target.id);
+    if (!process) throw notRunning(target.id);
+    registers.set(target.id, FIRST_INHERITED_FD + fds.length);
+    fds.push(process.descriptor());
+  }
+  return { registers, fds };
+}
+
+function processPlan(
+  context: EngineContext,
+  container: StoredContainer,
+  options: StartOptions & { inheritedFds: number },
+): ProcessPlan {
+  const { id, spec } = container;
+  const user = containerUser(context, container, spec.user, spec.groupAdd);
+  const argv = commandLine(spec);
+  const environment = processEnvironment(spec.environment, { ...user, ...spec });
+  const workingDirectory = spec.workingDirectory || "/";
+  const directories = containerDirectories(context.places, id);
+  return {
+    argv,
+    candidates: commandCandidates(argv[0] ?? "", environment, workingDirectory),
+    environment,
+    workingDirectory,
+    ...user,
+    ...planConfinement(context, spec, {
+      isRoot: user.uid === 0,
+      privileged: spec.privileged,
+      ownIds: container.idBase !== 0,
+    }),
+    init: spec.init,
+    tty: spec.tty,
+    terminalSize: { rows: 0, columns: 0 },
+    openStdin: spec.openStdin,
+    closeStdinWithClient: spec.openStdin && spec.stdinOnce,
+    engineStreams: streamBits(options.streams),
+    inheritedFds: options.inheritedFds,
+    runDirectory: directories.run,
+    log: logSettings(spec, directories.logs, options.nextLog),
+  };
+}
+
+function notRunning(id: string): TiffinError {
+  return new TiffinError(
+    "conflict",
+    `Cannot join a namespace of container ${id.slice(0, 12)}: it is not running`,
+    {
+      hint: `Start it first: tiffin start ${id.slice(0, 12)}`,
+    },
+  );
+}

@@ -1,0 +1,74 @@
+import { validateResources } from "../cgroups/limits.ts";
+import { resolveCapabilities } from "../namespaces/capabilities.ts";
+import {
+  namedContainers,
+  type NamespacePlan,
+  resolveNamespaces,
+  validateModes,
+} from "../namespaces/namespaces.ts";
+import { validateSysctls } from "../namespaces/network.ts";
+import { planRlimits } from "../namespaces/rlimits.ts";
+import { planTmpfs } from "../namespaces/user-mounts.ts";
+import type { EngineContext } from "./context.ts";
+import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
+import type { ContainerSpec } from "./types.ts";
+import { invalidArgument } from "../base/error.ts";
+
+/**
+ * Refuses at create what could not be started.
+ * @returns whether the container gets a range of ids of its own, and what the user should know
+ * @throws invalid-argument with docker's words
+ */
+export function validateSpec(
+  context: EngineContext,
+  spec: ContainerSpec,
+): { warnings: string[]; ownIds: boolean } {
+  const namespaces = namespacePlan(context, spec);
+  validateResources(spec.resources, {
+    ...context.cgroups.paths.parentSets,
+    count: context.host.cpus,
+  });
+  securityOptions(spec);
+  resolveCapabilities(spec, { lastCapability: 40, available: (1n << 64n) - 1n });
+  validateSysctls(spec.sysctls, sysctlContext(namespaces));
+  planRlimits(spec.ulimits, 0);
+  spec.mounts.forEach((mount, index) => {
+    checkTarget(mount.target);
+    if (mount.type === "tmpfs") planTmpfs(mount, index);
+    else if (!mount.source.startsWith("/")) {
+      throw invalidArgument(
+        `Invalid bind mount source "${mount.source}": it must be an absolute path`,
+      );
+    }
+  });
+  if (spec.workingDirectory !== "" && !spec.workingDirectory.startsWith("/")) {
+    throw invalidArgument(
+      `The working directory '${spec.workingDirectory}' is invalid, it needs to be an absolute path`,
+    );
+  }
+  return { warnings: [...namespaces.warnings], ownIds: namespaces.userNamespace !== "host" };
+}
+
+function checkTarget(target: string): void {
+  const parts = target.split("/").filter((part) => part !== "" && part !== ".");
+  if (!target.startsWith("/") || parts.includes("..")) {
+    throw invalidArgument(
+      `Invalid mount path: '${target}' mount path must be absolute, without ".."`,
+    );
+  }
+  if (parts.length === 0) throw invalidArgument("Invalid specification: destination can't be '/'");
+}
+
+/** The namespaces of a container, with what is known of those that it joins. */
+export function namespacePlan(context: EngineContext, spec: ContainerSpec): NamespacePlan {
+  const modes = namespaceModes(spec, context.host.cgroupVersion);
+  validateModes(modes);
+  const targets = new Map(
+    namedContainers(modes).map((name) => {
+      const { id, idBase, spec: its } = context.containers.find(name);
+      const ipcShareable = its.ipcMode === "shareable" || its.ipcMode.startsWith("container:");
+      return [name, { id, idBase, ipcShareable }] as const;
+    }),
+  );
+  return resolveNamespaces(modes, targets);
+}

@@ -1,0 +1,36 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { serveApi } from "./api/server.ts";
+import { messageOf, isTiffinError } from "./base/error.ts";
+import { openEngine } from "./engine/open-engine.ts";
+import type { Places } from "./engine/types.ts";
+
+/**
+ * Runs an engine in the foreground until SIGTERM or SIGINT; containers go on without it. Resolves to the exit status.
+ * This and main.ts are the wiring: nothing else imports both the engine and the API.
+ */
+export async function runEngine(places: Places): Promise<number> {
+  try {
+    const engine = await openEngine(places);
+    mkdirSync(dirname(places.socket), { recursive: true });
+    const api = await serveApi(engine, { listen: places.socket });
+    const pidFile = join(places.run, "engine.pid");
+    writeFileSync(pidFile, `${process.pid}\n`);
+    await stopSignal();
+    await api.close();
+    await engine.close();
+    rmSync(pidFile, { force: true });
+    return 0;
+  } catch (error) {
+    console.error(`tiffin engine: ${messageOf(error)}`);
+    if (isTiffinError(error) && error.hint !== undefined) console.error(error.hint);
+    return 1;
+  }
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+  });
+}
