@@ -100,7 +100,7 @@ function pairsOf(name: string, config: ContainerConfig, argument: string): [stri
   return wordsOf(config, argument).map((word) => {
     if (!word.includes("=")) {
       throw invalidArgument(
-        `Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`,
+        `Cannot read ${name}: ${JSON.stringify(word)} has no =, write name=value`,
       );
     }
     const [key, value] = splitPair(word);
@@ -148,10 +148,10 @@ function oneWord(name: string, config: ContainerConfig, argument: string): strin
 function triggerOf(argument: string): string {
   const name = (/^\S+/.exec(argument)?.[0] ?? "").toUpperCase();
   if (name === "ONBUILD") {
-    throw invalidArgument("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+    throw invalidArgument("Chaining ONBUILD via `ONBUILD ONBUILD` is not allowed");
   }
   if (name === "FROM" || name === "MAINTAINER") {
-    throw invalidArgument(`${name} isn't allowed as an ONBUILD trigger`);
+    throw invalidArgument(`${name} is not allowed as an ONBUILD trigger`);
   }
   return argument;
 }
