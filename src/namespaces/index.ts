@@ -19,5 +19,4 @@ export * from "./network.ts";
 export * from "./rlimits.ts";
 export * from "./seccomp/filter.ts";
 export { kernelVersion, type SeccompFacts } from "./seccomp/profile.ts";
-export * from "./security-options.ts";
 export * from "./user-mounts.ts";
