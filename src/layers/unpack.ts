@@ -131,7 +131,7 @@ class Unpacking {
         if ("diffId" in next) return next;
         if (next.done) break;
         // A copy of its own can be handed over without another one; the source may use its buffer again.
-        const data = next.value.slice();
+        const data = new Uint8Array(next.value);
         this.sent += data.length;
         this.post({ kind: "chunk", data }, [data.buffer]);
         if (this.sent - this.taken > WINDOW_BYTES)
