@@ -1,0 +1,113 @@
+import type { Command } from "./command.ts";
+
+/** Where a command is in the tree of words, and how to load it: only the one that runs is loaded. */
+export interface Entry {
+  /** Noun and verb: `container ls`. */
+  readonly path: string;
+  /** Other words for the verb, below the same noun. */
+  readonly verbAliases?: readonly string[];
+  /** The word that stands alone: `ps`. */
+  readonly short?: string;
+  /** Place among the common commands in `tiffin --help`. */
+  readonly common?: number;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+export const COMMANDS: readonly Entry[] = [
+  {
+    path: "container run",
+    short: "run",
+    common: 1,
+    load: () => import("./commands/container/run.ts"),
+  },
+  {
+    path: "container exec",
+    short: "exec",
+    common: 2,
+    load: () => import("./commands/container/exec.ts"),
+  },
+  {
+    path: "container ls",
+    verbAliases: ["list", "ps"],
+    short: "ps",
+    common: 3,
+    load: () => import("./commands/container/ls.ts"),
+  },
+  {
+    path: "container attach",
+    short: "attach",
+    load: () => import("./commands/container/attach.ts"),
+  },
+  {
+    path: "container create",
+    short: "create",
+    load: () => import("./commands/container/create.ts"),
+  },
+  { path: "container inspect", load: () => import("./commands/container/inspect.ts") },
+  { path: "container kill", short: "kill", load: () => import("./commands/container/kill.ts") },
+  { path: "container logs", short: "logs", load: () => import("./commands/container/logs.ts") },
+  {
+    path: "container rm",
+    verbAliases: ["remove"],
+    short: "rm",
+    load: () => import("./commands/container/rm.ts"),
+  },
+  { path: "container start", short: "start", load: () => import("./commands/container/start.ts") },
+  { path: "container stop", short: "stop", load: () => import("./commands/container/stop.ts") },
+  { path: "container wait", short: "wait", load: () => import("./commands/container/wait.ts") },
+  { path: "image import", short: "import", load: () => import("./commands/image/import.ts") },
+  { path: "image inspect", load: () => import("./commands/image/inspect.ts") },
+  { path: "image load", short: "load", load: () => import("./commands/image/load.ts") },
+  {
+    path: "image ls",
+    verbAliases: ["list"],
+    short: "images",
+    common: 7,
+    load: () => import("./commands/image/ls.ts"),
+  },
+  {
+    path: "image rm",
+    verbAliases: ["remove"],
+    short: "rmi",
+    load: () => import("./commands/image/rm.ts"),
+  },
+  { path: "image tag", short: "tag", load: () => import("./commands/image/tag.ts") },
+  { path: "inspect", load: () => import("./commands/system/inspect.ts") },
+  { path: "system check", load: () => import("./commands/system/check.ts") },
+  { path: "system events", short: "events", load: () => import("./commands/system/events.ts") },
+  {
+    path: "system info",
+    short: "info",
+    common: 12,
+    load: () => import("./commands/system/info.ts"),
+  },
+  { path: "version", common: 10, load: () => import("./commands/system/version.ts") },
+];
+
+/** The nouns, and what `tiffin --help` says about them. */
+export const NOUNS: Readonly<Record<string, string>> = {
+  container: "Manage containers",
+  image: "Manage images",
+  system: "Manage Tiffin",
+};
+
+export interface Found {
+  readonly entry: Entry;
+  readonly calledAs: string;
+  readonly rest: readonly string[];
+}
+
+/** The command that words name, and the words after its name. Undefined when there is none. */
+export function find(words: readonly string[]): Found | undefined {
+  const [first = "", second = ""] = words;
+  if (Object.hasOwn(NOUNS, first)) {
+    const entry = COMMANDS.find(
+      ({ path, verbAliases = [] }) =>
+        path === `${first} ${second}` ||
+        (path.startsWith(`${first} `) && verbAliases.includes(second)),
+    );
+    return entry && { entry, calledAs: `${first} ${second}`, rest: words.slice(2) };
+  }
+  const entry = COMMANDS.find(({ path, short }) => short === first || path === first);
+  return entry && { entry, calledAs: first, rest: words.slice(1) };
+}

@@ -1,0 +1,77 @@
+import type { ApiClient } from "../api/client.ts";
+import type { Flag } from "./flag.ts";
+import type { Arguments } from "./grammar.ts";
+
+/** What main.ts gives the command line: the world around it, so that tests can give another one. */
+export interface World {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly output: Output;
+  /** The command that runs this program again: `["/usr/bin/tiffin"]`, `["bun", "src/main.ts"]`. */
+  readonly self: readonly string[];
+  readonly version: string;
+  /** ioctl(2) on a descriptor: 0 and up, or a negative errno. Undefined where the addon is missing. */
+  readonly ioctl: () => Promise<SystemCall | undefined>;
+  /** flock(2). */
+  readonly flock: () => Promise<((fd: number, operation: number) => number) | undefined>;
+  /** Runs an engine in this process until it is told to end; resolves to the exit status. */
+  readonly runEngine: (places: {
+    readonly root: string;
+    readonly run: string;
+    readonly socket: string;
+  }) => Promise<number>;
+}
+
+export type SystemCall = (fd: number, request: number, argument: Uint8Array) => number;
+
+/** Standard output and error. Writing blocks until the reader has taken it: a command line has nothing else to do. */
+export interface Output {
+  out(data: string | Uint8Array): Promise<void>;
+  error(data: string | Uint8Array): Promise<void>;
+  readonly outIsTerminal: boolean;
+  readonly inIsTerminal: boolean;
+}
+
+/** Where the user wants the engine's things to be (flags before environment before defaults). */
+export interface ChosenPlaces {
+  readonly root: string;
+  readonly run: string;
+  /** `unix:///run/tiffin/tiffin.sock` or `tcp://HOST:PORT`. */
+  readonly host: string;
+  readonly debug: boolean;
+  readonly logLevel: string;
+}
+
+/** What a command's `run` gets. */
+export interface Context {
+  readonly arguments: Arguments;
+  /** The name the command was called by: `images`, `image ls`. */
+  readonly calledAs: string;
+  readonly api: ApiClient;
+  readonly world: World;
+  readonly places: ChosenPlaces;
+  /** Prints a line to standard output. */
+  print(line: string): Promise<void>;
+  /** Prints a line to standard error. */
+  warn(line: string): Promise<void>;
+}
+
+/** How many operands: what docker's words for the mistake depend on. */
+export type OperandCount =
+  | { readonly exactly: number }
+  | { readonly atLeast: number }
+  | { readonly atMost: number };
+
+/** One command, described once: the grammar, the help text and completion all come from it. */
+export interface Command {
+  /** After the command's name: `[OPTIONS] CONTAINER [CONTAINER...]`. */
+  readonly usage: string;
+  /** One line, without a period. */
+  readonly summary: string;
+  readonly examples?: string;
+  readonly flags: readonly Flag[];
+  readonly operands: OperandCount;
+  /** False: the first operand ends the flags. Default true. */
+  readonly interspersed?: boolean;
+  /** Resolves to the exit status. */
+  run(context: Context): Promise<number>;
+}

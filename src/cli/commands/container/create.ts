@@ -1,0 +1,16 @@
+import type { Command, Context } from "../../command.ts";
+import { CREATION_FLAGS, createContainer, readWanted } from "./creation.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  summary: "Create a new container",
+  flags: CREATION_FLAGS,
+  operands: { atLeast: 1 },
+  interspersed: false,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  await context.print(await createContainer(context, readWanted(context, "create")));
+  return 0;
+}

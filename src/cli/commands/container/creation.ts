@@ -1,0 +1,122 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { isTiffinError, messageOf } from "../../../base/error.ts";
+import {
+  familiarReference,
+  isImageId,
+  parseReference,
+  withDefaultTag,
+} from "../../../base/reference.ts";
+import type { Context } from "../../command.ts";
+import {
+  CONTAINER_FLAGS,
+  type CreateBody,
+  createBody,
+} from "../../container-options/create-body.ts";
+import {
+  ENGINE_FAILED,
+  failure,
+  startFailureStatus,
+  withExitStatus,
+  wrongUse,
+} from "../../failure.ts";
+import { openError } from "../../file-error.ts";
+import { type Flag, text, toggle } from "../../flag.ts";
+import { terminalSize } from "../../terminal.ts";
+
+const FLAGS = {
+  name: text("name", "Assign a name to the container"),
+  platform: text("platform", "Set platform if server is multi-platform capable"),
+  pull: text("pull", 'Pull image before running ("always", "missing", "never")', {
+    initial: "missing",
+  }),
+  quiet: toggle("quiet", "Suppress the pull output", { short: "q" }),
+  disableContentTrust: toggle("disable-content-trust", "Skip image verification", {
+    initial: true,
+    hidden: true,
+  }),
+} as const;
+
+/** What `run` and `create` have in common: the container's options, and how it is found and named. */
+export const CREATION_FLAGS: readonly Flag[] = [
+  ...CONTAINER_FLAGS,
+  ...Object.values(FLAGS),
+] as readonly Flag[];
+
+export interface Wanted {
+  readonly name: string;
+  readonly platform: string;
+  readonly body: CreateBody;
+}
+
+/** Reads the command line. @throws with status 125, in docker's words */
+export function readWanted(context: Context, verb: "run" | "create"): Wanted {
+  const given = context.arguments;
+  const pull = given.get(FLAGS.pull);
+  try {
+    if (!["always", "missing", "never", ""].includes(pull)) {
+      throw new Error(
+        `invalid pull option: '${pull}': must be one of "always", "missing" or "never"`,
+      );
+    }
+    const body = createBody(given);
+    checkImage(body.Image);
+    return { name: given.get(FLAGS.name), platform: given.get(FLAGS.platform), body };
+  } catch (error) {
+    throw wrongUse(verb, messageOf(error));
+  }
+}
+
+function checkImage(image: string): void {
+  if (!isImageId(image)) parseReference(image);
+}
+
+/** Creates the container; resolves to its ID. @throws with the exit status of `run` */
+export async function createContainer(context: Context, wanted: Wanted): Promise<string> {
+  const cidFile = String(wanted.body.HostConfig["ContainerIDFile"] ?? "");
+  if (cidFile !== "" && existsSync(cidFile)) {
+    const words = "container ID file found, make sure the other container isn't running or delete";
+    throw failure(`tiffin: ${words} ${cidFile}`, ENGINE_FAILED);
+  }
+  const created = (await requestContainer(context, wanted)) as { Id: string; Warnings?: string[] };
+  for (const warning of created.Warnings ?? []) await context.warn(`WARNING: ${warning}`);
+  if (cidFile !== "") writeIdFile(cidFile, created.Id);
+  return created.Id;
+}
+
+async function requestContainer(context: Context, wanted: Wanted): Promise<unknown> {
+  const query = {
+    ...(wanted.name === "" ? {} : { name: wanted.name }),
+    ...(wanted.platform === "" ? {} : { platform: wanted.platform }),
+  };
+  const body = await withConsoleSize(context, wanted.body);
+  try {
+    return await context.api.json("POST", "/containers/create", { query, body });
+  } catch (error) {
+    // Our engine says in its hint how to get the image; another's does not.
+    if (
+      isTiffinError(error, "not-found") &&
+      error.hint === undefined &&
+      !isImageId(wanted.body.Image)
+    ) {
+      const name = familiarReference(withDefaultTag(parseReference(wanted.body.Image)));
+      await context.warn(`Unable to find image '${name}' locally`);
+    }
+    throw withExitStatus(error, startFailureStatus(error));
+  }
+}
+
+/** A terminal that has its size from the start shows no first screen in the wrong one. */
+export async function withConsoleSize(context: Context, body: CreateBody): Promise<CreateBody> {
+  const size = body.Tty ? await terminalSize(context.world) : undefined;
+  if (size === undefined) return body;
+  return { ...body, HostConfig: { ...body.HostConfig, ConsoleSize: [size.rows, size.columns] } };
+}
+
+function writeIdFile(file: string, id: string): void {
+  try {
+    writeFileSync(file, id);
+  } catch (error) {
+    const reason = messageOf(openError(file, error));
+    throw failure(`tiffin: failed to create the container ID file: ${reason}`, ENGINE_FAILED);
+  }
+}

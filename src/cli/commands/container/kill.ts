@@ -1,0 +1,22 @@
+import { path } from "../../../api/client.ts";
+import type { Command, Context } from "../../command.ts";
+import { text } from "../../flag.ts";
+import { forEachOperand } from "./parallel.ts";
+
+const signal = text("signal", "Signal to send to the container", { short: "s" });
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Kill one or more running containers",
+  flags: [signal],
+  operands: { atLeast: 1 },
+  run,
+};
+
+function run(context: Context): Promise<number> {
+  const chosen = context.arguments.get(signal);
+  const query = chosen === "" ? {} : { signal: chosen };
+  return forEachOperand(context, (name) =>
+    context.api.run("POST", path("containers", name, "kill"), { query }),
+  );
+}

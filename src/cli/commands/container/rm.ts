@@ -1,0 +1,40 @@
+import { isTiffinError } from "../../../base/error.ts";
+import { path } from "../../../api/client.ts";
+import type { Command, Context } from "../../command.ts";
+import { failure } from "../../failure.ts";
+import { toggle } from "../../flag.ts";
+import { forEachOperand } from "./parallel.ts";
+
+const force = toggle("force", "Force the removal of a running container (uses SIGKILL)", {
+  short: "f",
+});
+const link = toggle("link", "Remove the specified link", { short: "l" });
+const volumes = toggle("volumes", "Remove anonymous volumes associated with the container", {
+  short: "v",
+});
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Remove one or more containers",
+  flags: [force, link, volumes],
+  operands: { atLeast: 1 },
+  run,
+};
+
+function run(context: Context): Promise<number> {
+  const given = context.arguments;
+  const query = {
+    ...(given.get(force) ? { force: 1 } : {}),
+    ...(given.get(link) ? { link: 1 } : {}),
+    ...(given.get(volumes) ? { v: 1 } : {}),
+  };
+  return forEachOperand(
+    context,
+    (operand) => {
+      const name = operand.replace(/^\/+|\/+$/g, "");
+      if (name === "") throw failure("container name cannot be empty");
+      return context.api.run("DELETE", path("containers", name), { query });
+    },
+    (error) => given.get(force) && isTiffinError(error, "not-found"),
+  );
+}

@@ -1,0 +1,124 @@
+import { path } from "../../../api/client.ts";
+import type { Command, Context } from "../../command.ts";
+import { parseDetachKeys } from "../../detach-keys.ts";
+import { failure, startFailureStatus, withExitStatus } from "../../failure.ts";
+import { type Flag, text, toggle } from "../../flag.ts";
+import { followTerminalSize, openSession, proxySignals } from "../../session.ts";
+import { CREATION_FLAGS, createContainer, readWanted, type Wanted } from "./creation.ts";
+import { checkTerminal } from "./terminal-check.ts";
+import { waitForExit } from "./exit-status.ts";
+
+const detach = toggle("detach", "Run container in background and print container ID", {
+  short: "d",
+});
+const detachKeys = text("detach-keys", "Override the key sequence for detaching a container");
+const sigProxy = toggle("sig-proxy", "Proxy received signals to the process", { initial: true });
+const explain = toggle("explain", "Print the plan, each system call with its reason, then run it");
+const dryRun = toggle("dry-run", "Print the plan and do nothing");
+const timings = toggle("timings", "Print what each step of the start cost");
+const format = text("format", 'How --dry-run prints the plan: "json", or text when it is empty');
+
+const OWN_FLAGS: readonly Flag[] = [detach, detachKeys, sigProxy, explain, dryRun, timings, format];
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  summary: "Create and run a new container from an image",
+  flags: [...CREATION_FLAGS, ...OWN_FLAGS],
+  operands: { atLeast: 1 },
+  interspersed: false,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const given = context.arguments;
+  const wanted = forDetached(readWanted(context, "run"), given.get(detach), given.operands.length);
+  parseDetachKeys(given.get(detachKeys));
+  if (given.get(dryRun) || given.get(explain)) {
+    const plan = await import("./plan.ts");
+    const shown = { asJson: given.get(format) === "json", only: given.get(dryRun) };
+    await plan.showPlan(context, wanted, shown);
+    if (given.get(dryRun)) return 0;
+  }
+  if (!given.get(detach)) checkTerminal(context, wanted.body);
+  const id = await createContainer(context, wanted);
+  return wanted.body.AttachStdin || wanted.body.AttachStdout || wanted.body.AttachStderr
+    ? runAttached(context, wanted, id)
+    : runDetached(context, id);
+}
+
+function forDetached(wanted: Wanted, isDetached: boolean, _operands: number): Wanted {
+  if (!isDetached) return wanted;
+  const streams = {
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    StdinOnce: false,
+  };
+  return { ...wanted, body: { ...wanted.body, ...streams } };
+}
+
+async function runDetached(context: Context, id: string): Promise<number> {
+  await start(context, id);
+  await context.print(id);
+  return 0;
+}
+
+/** Attach and wait are in place before the start, so that no output and no exit is missed. */
+async function runAttached(context: Context, wanted: Wanted, id: string): Promise<number> {
+  const { api, world } = context;
+  const { body } = wanted;
+  const options = {
+    stdin: body.AttachStdin,
+    stdout: body.AttachStdout,
+    stderr: body.AttachStderr,
+    tty: body.Tty,
+    detachKeys: context.arguments.get(detachKeys),
+  };
+  if (context.arguments.get(sigProxy)) proxySignals(api, id);
+  const query = { stream: 1, ...streamQuery(options), detachKeys: options.detachKeys || undefined };
+  const attaching = api.hijack("POST", path("containers", id, "attach"), { query });
+  const condition = body.HostConfig["AutoRemove"] === true ? "removed" : "next-exit";
+  const waiting = waitForExit(context, id, condition);
+  const [stream, exit] = await Promise.all([attaching, waiting]);
+  const session = await openSession(stream, options, world);
+  try {
+    await start(context, id);
+  } catch (error) {
+    session.close();
+    if (condition === "removed") await exit.status.catch(() => undefined);
+    throw error;
+  }
+  if (options.tty) void followTerminalSize(api, ["containers", id], world);
+  // Without output to wait for, the exit alone ends the command.
+  const end =
+    options.stdout || options.stderr
+      ? await session.end
+      : await Promise.race([session.end, exit.status]);
+  session.close();
+  return end === "detached" ? 0 : exit.status;
+}
+
+function streamQuery(options: {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+}): Record<string, number> {
+  return {
+    ...(options.stdin ? { stdin: 1 } : {}),
+    ...(options.stdout ? { stdout: 1 } : {}),
+    ...(options.stderr ? { stderr: 1 } : {}),
+  };
+}
+
+async function start(context: Context, id: string): Promise<void> {
+  try {
+    if (context.arguments.get(timings)) {
+      const plan = await import("./plan.ts");
+      await plan.startWithTimings(context, id);
+    } else {
+      await context.api.run("POST", path("containers", id, "start"));
+    }
+  } catch (error) {
+    throw withExitStatus(error, startFailureStatus(error));
+  }
+}

@@ -1,0 +1,26 @@
+import type { Command, Context } from "../../command.ts";
+import { joined } from "../../failure.ts";
+import { waitForExit } from "./exit-status.ts";
+
+export const command: Command = {
+  usage: "CONTAINER [CONTAINER...]",
+  summary: "Block until one or more containers stop, then print their exit codes",
+  flags: [],
+  operands: { atLeast: 1 },
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const errors: unknown[] = [];
+  for (const name of context.arguments.operands) {
+    try {
+      const { status } = await waitForExit(context, name, "not-running");
+      await context.print(String(await status));
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  const all = joined(errors);
+  if (all !== undefined) throw all;
+  return 0;
+}

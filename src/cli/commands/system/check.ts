@@ -1,0 +1,41 @@
+import type { Command, Context } from "../../command.ts";
+import { toggle } from "../../flag.ts";
+import { layOut } from "../../table.ts";
+
+const repair = toggle("repair", "Remove what has no owner and mend what can be mended");
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary: "Hold what is on the host against what should be there",
+  flags: [repair],
+  operands: { exactly: 0 },
+  run,
+};
+
+/** One thing that system check found, as the engine's route gives it. */
+interface Finding {
+  readonly kind: string;
+  readonly what: string;
+  readonly problem: string;
+  readonly repaired: boolean;
+}
+
+/** The exit status tells scripts whether anything is left to mend. */
+async function run(context: Context): Promise<number> {
+  const isRepair = context.arguments.get(repair);
+  const answer = await context.api.json("GET", "/tiffin/check", {
+    query: { repair: isRepair ? 1 : 0 },
+  });
+  const { findings } = answer as { findings: Finding[] };
+  if (findings.length === 0) {
+    await context.print("Everything is where it should be");
+    return 0;
+  }
+  const rows = findings.map(({ kind, what, problem, repaired }) =>
+    [kind, what, problem, repaired ? "repaired" : "open"].join("\t"),
+  );
+  await context.print(layOut(["KIND\tWHAT\tPROBLEM\tSTATE", ...rows].join("\n")));
+  const open = findings.filter(({ repaired }) => !repaired).length;
+  if (open > 0 && !isRepair) await context.warn("hint: Run it again with --repair");
+  return open === 0 ? 0 : 1;
+}

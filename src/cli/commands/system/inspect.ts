@@ -1,0 +1,35 @@
+import type { Command, Context } from "../../command.ts";
+import { failure } from "../../failure.ts";
+import { text, toggle } from "../../flag.ts";
+import { INSPECT_FORMAT_HELP } from "../../format-help.ts";
+import { inspectObjects } from "../../inspection.ts";
+
+const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
+const size = toggle("size", "Display total file sizes if the type is container", { short: "s" });
+const type = text("type", "Only inspect objects of the given type");
+
+const TYPES = ["container", "image"] as const;
+
+export const command: Command = {
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+  summary: "Return low-level information on Tiffin objects",
+  flags: [format, size, type],
+  operands: { atLeast: 1 },
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const given = context.arguments;
+  const chosen = given.get(type);
+  const known = TYPES.find((name) => name === chosen);
+  const choices = `must be one of "${TYPES.join('", "')}"`;
+  if (chosen === "" && given.has(type)) throw failure(`type is empty: ${choices}`);
+  if (chosen !== "" && known === undefined) {
+    throw failure(`unknown type: ${JSON.stringify(chosen)}: ${choices}`);
+  }
+  return inspectObjects(context, {
+    type: known ?? "",
+    format: given.get(format),
+    size: given.get(size),
+  });
+}

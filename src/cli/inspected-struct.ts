@@ -1,0 +1,88 @@
+import { GoMap, GoStruct, NilPointer, type Value } from "./go-template/value.ts";
+
+const nil = (type: string): NilPointer => new NilPointer(type);
+const emptyMap = (zero: Value = ""): GoMap => new GoMap("map[string]string", zero, {});
+
+/**
+ * What docker's types have and the API leaves out when it is empty, by the name of the object's field ("" is the whole).
+ * Templates such as `{{if .State.Health}}` count on these.
+ */
+const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, Value>>>> = {
+  "": { SizeRw: nil("*int64"), SizeRootFs: nil("*int64") },
+  State: { Health: nil("*container.Health") },
+  Config: {
+    ExposedPorts: emptyMap({}),
+    ArgsEscaped: false,
+    Healthcheck: nil("*v1.HealthcheckConfig"),
+    NetworkDisabled: false,
+    MacAddress: "",
+    StopSignal: "",
+    StopTimeout: nil("*int"),
+    Shell: [],
+  },
+  HostConfig: {
+    Annotations: emptyMap(),
+    Init: nil("*bool"),
+    KernelMemory: 0,
+    KernelMemoryTCP: 0,
+    Mounts: [],
+    Runtime: "",
+    StorageOpt: emptyMap(),
+    Sysctls: emptyMap(),
+    Tmpfs: emptyMap(),
+  },
+};
+
+/** Docker's order of a mount's fields, some of which the API leaves out. */
+const MOUNT_FIELDS = {
+  Type: "",
+  Name: "",
+  Source: "",
+  Destination: "",
+  Driver: "",
+  Mode: "",
+  RW: false,
+  Propagation: "",
+};
+
+/** Objects that are maps and not structs, and the zero value of their entries. */
+const MAPS: Readonly<Record<string, Value>> = {
+  Annotations: "",
+  Data: "",
+  DriverOpts: "",
+  ExposedPorts: {},
+  Labels: "",
+  Networks: nil("*network.EndpointSettings"),
+  Options: "",
+  PortBindings: [],
+  Ports: [],
+  StorageOpt: "",
+  Sysctls: "",
+  Tmpfs: "",
+  Volumes: {},
+};
+
+/**
+ * What `inspect` got as docker's types show it to templates: objects are structs with known fields, so that a field that
+ * is not there is an error, and one that the API left out has its zero value.
+ */
+export function inspectedStruct(value: Value, name: string = "", within: string = ""): Value {
+  if (Array.isArray(value)) {
+    return value.map((item: Value) =>
+      inspectedStruct(item, name === "Mounts" && within === "" ? "MountPoint" : name, within),
+    );
+  }
+  if (value === null && name in MAPS) return new GoMap("map[string]string", MAPS[name], {});
+  if (typeof value !== "object" || value === null) return value;
+  const isMap = name in MAPS || (name === "Config" && within === "LogConfig");
+  const entries = Object.entries(value).map(([key, inner]): [string, Value] => [
+    key,
+    // The entries of a map are named by users: their names say nothing about their types.
+    inspectedStruct(inner, isMap ? `${name} entry` : key, name),
+  ]);
+  const fields = Object.fromEntries(entries);
+  if (isMap) return new GoMap("map[string]string", MAPS[name] ?? "", fields);
+  const before = name === "MountPoint" ? MOUNT_FIELDS : {};
+  const after = Object.entries(LEFT_OUT[name] ?? {}).filter(([key]) => !(key in fields));
+  return new GoStruct(`types.${name}`, { ...before, ...fields, ...Object.fromEntries(after) });
+}

@@ -1,0 +1,203 @@
+import { ApiClient } from "../api/client.ts";
+import type { Endpoint } from "../api/client-connection.ts";
+import type { ChosenPlaces, Command, Context, OperandCount, World } from "./command.ts";
+import { find, type Found, NOUNS } from "./command-table.ts";
+import { describe, ENGINE_FAILED, exitStatusOf, failure } from "./failure.ts";
+import { choosePlaces, GLOBAL_FLAGS, versionFlag } from "./global-flags.ts";
+import { type Arguments, GrammarError, parse, type Parsed } from "./grammar.ts";
+import { BrokenPipe } from "./output.ts";
+
+const DEFAULT_COLUMNS = 80;
+/** 128 + SIGPIPE: what a shell shows for a program that wrote to a reader that has gone. */
+const BROKEN_PIPE_STATUS = 141;
+
+/** Runs one command line (without the program's own name). Resolves to the exit status; errors are printed. */
+export async function runProgram(words: readonly string[], world: World): Promise<number> {
+  try {
+    return await dispatch(words, world);
+  } catch (error) {
+    if (error instanceof BrokenPipe) return BROKEN_PIPE_STATUS;
+    const text = describe(error);
+    if (text !== "") await world.output.error(`${text}\n`);
+    return exitStatusOf(error);
+  }
+}
+
+async function dispatch(words: readonly string[], world: World): Promise<number> {
+  const globals = parseGlobals(words);
+  if (globals.kind === "help") return showRootHelp(world, globals.warnings);
+  const given = globals.arguments;
+  if (given.get(versionFlag)) {
+    await world.output.out(`Tiffin version ${world.version}\n`);
+    return 0;
+  }
+  const [first] = given.operands;
+  if (first === undefined) return showRootHelp(world, []);
+  if (first === "engine") return runEngine(given.operands.slice(1), given, world);
+  if (first === "help") return showHelpFor(given.operands.slice(1), world);
+  const found = find(given.operands);
+  if (found === undefined) return showNounOrFail(given.operands, world);
+  return runCommand(found, choosePlaces(given, world.environment), world);
+}
+
+const ENGINE_HELP = `Usage:  tiffin [OPTIONS] engine
+
+Run the engine in the foreground: --root, --run and --host say where
+`;
+
+async function runEngine(
+  words: readonly string[],
+  given: Arguments,
+  world: World,
+): Promise<number> {
+  if (words.includes("--help")) {
+    await world.output.out(ENGINE_HELP);
+    return 0;
+  }
+  if (words.length > 0) {
+    throw failure(
+      `tiffin: 'tiffin engine' accepts no arguments\n\nUsage:  tiffin [OPTIONS] engine\n\nRun 'tiffin engine --help' for more information`,
+    );
+  }
+  const { root, run, host } = choosePlaces(given, world.environment);
+  const endpoint = parseHost(host);
+  if (!("path" in endpoint)) {
+    throw failure(
+      `tiffin: Cannot serve on ${host}\nhint: The engine listens on a unix socket: unix:///PATH`,
+    );
+  }
+  return world.runEngine({ root, run, socket: endpoint.path });
+}
+
+function parseGlobals(words: readonly string[]): Parsed {
+  try {
+    return parse(words, GLOBAL_FLAGS, { interspersed: false });
+  } catch (error) {
+    if (!(error instanceof GrammarError)) throw error;
+    throw failure(
+      `${error.message}\n\nUsage:  tiffin [OPTIONS] COMMAND [ARG...]\n\nRun 'tiffin --help' for more information`,
+      ENGINE_FAILED,
+    );
+  }
+}
+
+async function runCommand(found: Found, places: ChosenPlaces, world: World): Promise<number> {
+  const { command } = await found.entry.load();
+  const usage = `Usage:  tiffin ${found.calledAs} ${command.usage}`.trimEnd();
+  let parsed: Parsed;
+  try {
+    parsed = parse(found.rest, command.flags, { interspersed: command.interspersed ?? true });
+  } catch (error) {
+    if (!(error instanceof GrammarError)) throw error;
+    const more = `Run 'tiffin ${found.calledAs} --help' for more information`;
+    throw failure(`${error.message}\n\n${usage}\n\n${more}`, ENGINE_FAILED);
+  }
+  for (const warning of parsed.warnings) await world.output.error(`${warning}\n`);
+  if (parsed.kind === "help") {
+    await showCommandHelp(found, world);
+    return 0;
+  }
+  const wrong = wrongCount(command.operands, parsed.arguments.operands.length);
+  if (wrong !== undefined) {
+    const name = `tiffin ${found.calledAs}`;
+    throw failure(
+      `tiffin: '${name}' ${wrong}\n\n${usage}\n\nRun '${name} --help' for more information`,
+    );
+  }
+  return command.run(contextFor(found, parsed, { places, world }));
+}
+
+function contextFor(
+  found: Found,
+  parsed: Parsed & { kind: "arguments" },
+  { places, world }: { places: ChosenPlaces; world: World },
+): Context {
+  const endpoint = parseHost(places.host);
+  const whenUnreachable = async (): Promise<boolean> => {
+    if (!("path" in endpoint)) return false;
+    const { startEngine } = await import("./start-engine.ts");
+    await startEngine({ ...places, socket: endpoint.path }, world);
+    return true;
+  };
+  return {
+    arguments: parsed.arguments,
+    calledAs: found.calledAs,
+    api: new ApiClient({ endpoint, whenUnreachable }),
+    world,
+    places,
+    print: (line) => world.output.out(`${line}\n`),
+    warn: (line) => world.output.error(`${line}\n`),
+  };
+}
+
+/** @throws invalid-argument when the host is neither unix:// nor tcp:// */
+export function parseHost(host: string): Endpoint {
+  if (host.startsWith("unix://")) return { path: host.slice("unix://".length) };
+  const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+)):(\d+)\/?$/.exec(host);
+  if (tcp !== null) return { host: tcp[1] ?? tcp[2] ?? "", port: Number(tcp[3]) };
+  throw failure(
+    `tiffin: Cannot parse host ${JSON.stringify(host)}\nhint: Write it as unix:///PATH or tcp://HOST:PORT`,
+  );
+}
+
+function wrongCount(count: OperandCount, given: number): string | undefined {
+  if ("exactly" in count) {
+    if (given === count.exactly) return undefined;
+    return count.exactly === 0 ? "accepts no arguments" : `requires ${plural(count.exactly)}`;
+  }
+  if ("atLeast" in count) {
+    return given >= count.atLeast ? undefined : `requires at least ${plural(count.atLeast)}`;
+  }
+  return given <= count.atMost ? undefined : `requires at most ${plural(count.atMost)}`;
+}
+
+function plural(count: number): string {
+  return `${count} ${count === 1 ? "argument" : "arguments"}`;
+}
+
+function columnsOf(world: World): number {
+  const columns = world.output.outIsTerminal ? Number(process.stdout.columns) : DEFAULT_COLUMNS;
+  return columns > 0 ? columns : DEFAULT_COLUMNS;
+}
+
+async function showRootHelp(world: World, warnings: readonly string[]): Promise<number> {
+  for (const warning of warnings) await world.output.error(`${warning}\n`);
+  const { rootHelp } = await import("./help.ts");
+  await world.output.out(await rootHelp(columnsOf(world)));
+  return 0;
+}
+
+async function showCommandHelp(found: Found, world: World): Promise<void> {
+  const { commandHelp } = await import("./help.ts");
+  const { command }: { command: Command } = await found.entry.load();
+  await world.output.out(commandHelp(found.entry, found.calledAs, command, columnsOf(world)));
+}
+
+async function showHelpFor(words: readonly string[], world: World): Promise<number> {
+  const [first] = words;
+  if (first === undefined) return showRootHelp(world, []);
+  const found = find(words);
+  if (found !== undefined && found.rest.length === 0) {
+    await showCommandHelp(found, world);
+    return 0;
+  }
+  if (words.length === 1 && Object.hasOwn(NOUNS, first)) {
+    const { nounHelp } = await import("./help.ts");
+    await world.output.out(await nounHelp(first));
+    return 0;
+  }
+  throw failure(`unknown help topic: ${words.join(" ")}`);
+}
+
+async function showNounOrFail(words: readonly string[], world: World): Promise<number> {
+  const [noun = "", verb] = words;
+  if (!Object.hasOwn(NOUNS, noun)) {
+    throw failure(
+      `tiffin: unknown command: tiffin ${noun}\n\nRun 'tiffin --help' for more information`,
+    );
+  }
+  if (verb === undefined || verb === "--help" || verb === "-h") return showHelpFor([noun], world);
+  throw failure(
+    `tiffin: unknown command: tiffin ${noun} ${verb}\n\nUsage:  tiffin ${noun}\n\nRun 'tiffin ${noun} --help' for more information`,
+  );
+}
