@@ -222,6 +222,8 @@ class Compiler {
       number: 0,
     });
     this.children.push({ fork, operations: operation.child });
+    // The parent may use what the child sets, once it has waited for it.
+    for (const name of results(operation.child)) this.define(name, "container");
   }
 
   private branch(operation: Extract<Operation, { control: "branch" }>, step: CompiledStep): void {
@@ -307,6 +309,18 @@ class Compiler {
     );
     program.set(data, dataAt);
     return program;
+  }
+}
+
+function* results(operations: readonly Operation[]): Generator<string> {
+  for (const operation of operations) {
+    if ("call" in operation) {
+      if (operation.result !== undefined) yield operation.result;
+    } else if (operation.control === "load") {
+      yield operation.result;
+    } else if (operation.control === "branch") {
+      yield* results([...operation.then, ...(operation.otherwise ?? [])]);
+    }
   }
 }
 

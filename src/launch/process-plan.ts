@@ -328,6 +328,7 @@ function planUser({ uid, gid, groups, capabilities }: ProcessPlan): Operation[] 
 function planInit(plan: ProcessPlan): Operation[] {
   const TIOCSPGRP = 0x5410;
   return [
+    call("prctl", [PR.SET_NAME, "tiffin-init", 0, 0, 0], "name the init"),
     { control: "init", reason: "stay behind as init" },
     call("setpgid", [0, 0], "start a process group"),
     ...(plan.tty
