@@ -80,8 +80,8 @@ function paxRecords(entry: TarEntryInput): Buffer[] {
   return records;
 }
 
-/** `LENGTH KEY=VALUE\n`, where LENGTH counts itself. */
-function paxRecord(key: string, value: Uint8Array): Buffer {
+/** One record of a PAX header: `LENGTH KEY=VALUE\n`, where LENGTH counts itself. */
+export function paxRecord(key: string, value: Uint8Array): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
   let length = rest.length + 1;
   while (String(length).length + rest.length !== length)

@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { TiffinError } from "../base/error.ts";
-import { tarArchive, type TarEntryInput, tarHeader } from "./tar-writer.ts";
+import { paxRecord, tarArchive, type TarEntryInput, tarHeader, tarPadding } from "./tar-writer.ts";
 import { unpackLayer, type UnpackOptions } from "./unpack.ts";
 
 type Entry = TarEntryInput & { readonly content?: string };
@@ -322,9 +322,12 @@ describe("bombs", () => {
 
   test("a sparse file that claims to be huge is refused", async () => {
     // `1.0` in PAX form: 8 EiB less one, without data.
-    const pax = paxHeader(
-      "GNU.sparse.major=1\nGNU.sparse.minor=0\nGNU.sparse.realsize=9007199254740991\nGNU.sparse.name=huge",
-    );
+    const pax = paxHeader({
+      "GNU.sparse.major": "1",
+      "GNU.sparse.minor": "0",
+      "GNU.sparse.realsize": String(Number.MAX_SAFE_INTEGER),
+      "GNU.sparse.name": "huge",
+    });
     const map = Buffer.alloc(512);
     map.write("0\n");
     const file = tarHeader({ type: "file", path: "huge", sizeBytes: 512 });
@@ -361,26 +364,15 @@ describe("bombs", () => {
   });
 });
 
-/** A PAX header with records made of `KEY=VALUE` lines. */
-function paxHeader(lines: string): Uint8Array {
-  const body = lines
-    .split("\n")
-    .map((line) => {
-      let length = line.length + 3;
-      while (`${length} ${line}\n`.length !== length) length += 1;
-      return `${length} ${line}\n`;
-    })
-    .join("");
+function paxHeader(fields: Readonly<Record<string, string>>): Uint8Array {
+  const all = Object.entries(fields).map(([key, value]) => paxRecord(key, Buffer.from(value)));
+  const body = Buffer.concat(all);
   const header = Buffer.from(tarHeader({ type: "file", path: "pax", sizeBytes: body.length }));
   header.write("x", 156);
   header.write("        ", 148);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return Buffer.concat([
-    header,
-    Buffer.from(body),
-    Buffer.alloc((512 - (body.length % 512)) % 512),
-  ]);
+  return Buffer.concat([header, body, tarPadding(body.length)]);
 }
 
 describe("damage", () => {
