@@ -10,7 +10,7 @@
  */
 export { compressRotated } from "./compress-rotated.ts";
 export { type CopyRequest, copyLog } from "./copy-log.ts";
-export { CURRENT_LOG, logSizeBytes, nextLogNumber } from "./log-files.ts";
-export { DEFAULT_LOG_OPTIONS, type LogOptions, parseLogOptions } from "./log-options.ts";
+export { logSizeBytes, nextLogNumber } from "./log-files.ts";
+export { type LogOptions, parseLogOptions } from "./log-options.ts";
 export type { LogControl, LogRequest } from "./log-request.ts";
 export { type LogLine, readLog } from "./read-log.ts";
