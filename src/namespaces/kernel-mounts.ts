@@ -1,5 +1,5 @@
 import { type Operation, type Register, call, register } from "../base/operation.ts";
-import { AT, MOUNT_ATTR, MS } from "../kernel/flags.ts";
+import { AT, CLONE, MOUNT_ATTR, MS } from "../kernel/flags.ts";
 import {
   type DetachedMount,
   attachMount,
@@ -151,63 +151,75 @@ export function planSharedMemory(bytes: number): DetachedMount {
       ],
       attributes: SEALED,
       result: "shm",
+      source: "shm",
       what: "shared memory",
     }),
   };
 }
 
-/**
- * /dev/shm that other containers may share (--ipc=shareable, container:ID) or that is the host's (--ipc=host): a clone of
- * what is mounted at `hostPath`. Supervisor side. Who starts a shareable container mounts it there first:
- * {@link planShareableMemory}.
- */
+/** --ipc=host: the host's /dev/shm, or what else is mounted at a host path. Supervisor side. */
 export function planJoinedMemory(hostPath: string): DetachedMount {
   return {
     mount: register("shm"),
     target: "/dev/shm",
     side: "supervisor",
-    what: "the joined shared memory",
+    what: "the host's shared memory",
     targetKind: "directory",
     make: [
       cloneTree({ from: hostPath, result: "shm", recursive: false, reason: `clone ${hostPath}` }),
-      setMountAttributes(
-        register("shm"),
-        mountAttributes({ set: SEALED, propagation: MS.PRIVATE }),
-        { recursive: false, reason: "restrict the clone" },
-      ),
+      restrictMemory(),
     ],
   };
 }
 
 /**
- * Mounts shared memory at a host directory (which exists, and below which nothing is mounted), so that other containers can
- * clone it; it is unmounted with umount2 when the container is gone. Supervisor side, before {@link planJoinedMemory}.
+ * --ipc=container:ID: the /dev/shm of the container whose IPC namespace is joined. Supervisor side.
+ *
+ * The kernel clones only mounts of one's own mount namespace, so a short-lived process enters that container's, and
+ * leaves the clone in the descriptor table that it shares.
+ *
+ * @param pidfd of the other container's first process
  */
-export function planShareableMemory(memory: {
-  hostPath: string;
-  bytes: number;
-  idBase: number;
-}): Operation[] {
-  return [
-    ...newFilesystem({
-      type: "tmpfs",
-      options: [
-        ["mode", "1777"],
-        ["size", String(memory.bytes || DEFAULT_SHM_BYTES)],
-        ["uid", String(memory.idBase)],
-        ["gid", String(memory.idBase)],
-      ],
-      attributes: SEALED,
-      result: "shareable",
-      what: "shared memory for several containers",
-    }),
-    call(
-      "move_mount",
-      [register("shareable"), "", AT.FDCWD, memory.hostPath, 0x4],
-      `mount shared memory at ${memory.hostPath}`,
-    ),
-    call("close", [register("shareable")], "close the shared memory"),
-  ];
+export function planDonorMemory(pidfd: Register | number): DetachedMount {
+  return {
+    mount: register("shm"),
+    target: "/dev/shm",
+    side: "supervisor",
+    what: "the other container's shared memory",
+    targetKind: "directory",
+    make: [
+      {
+        control: "fork",
+        flags: CLONE.FILES | CLONE.PIDFD,
+        pid: "donor",
+        pidfd: "donor.pidfd",
+        reason: "start a process that looks into the other container",
+        child: [
+          call("setns", [pidfd, CLONE.NEWNS], "enter the other container's mounts", {
+            hints: { ESRCH: "The other container has ended; start it first" },
+          }),
+          cloneTree({
+            from: "/dev/shm",
+            result: "shm",
+            recursive: false,
+            reason: "clone the other container's /dev/shm",
+          }),
+          call("exit_group", [0], "leave"),
+        ],
+      },
+      call("wait4", [register("donor"), null, 0, null], "reap the process that looked"),
+      call("close", [register("donor.pidfd")], "let go of it"),
+      restrictMemory(),
+    ],
+  };
+}
+
+function restrictMemory(): Operation {
+  return setMountAttributes(
+    register("shm"),
+    mountAttributes({ set: SEALED, propagation: MS.PRIVATE }),
+    { recursive: false, reason: "restrict the clone" },
+  );
 }
 
 /** A cgroup v1 hierarchy as the host mounts it. */

@@ -63,6 +63,8 @@ export function openHow(flags: number): Operand {
 
 export interface NewFilesystem {
   readonly type: string;
+  /** What mount(8) and df(1) show as the device; the type by default. */
+  readonly source?: string;
   /** In order; null: a flag without a value. */
   readonly options: readonly (readonly [key: string, value: string | null])[];
   /** MOUNT_ATTR_*. */
@@ -80,6 +82,11 @@ export function newFilesystem(filesystem: NewFilesystem): Operation[] {
   const hints = filesystem.hints && { hints: filesystem.hints };
   return [
     call("fsopen", [type, FSOPEN_CLOEXEC], `open ${what}`, { result: context.register, ...hints }),
+    call(
+      "fsconfig",
+      [context, FSCONFIG.SET_STRING, "source", filesystem.source ?? type, 0],
+      `name ${what}`,
+    ),
     ...filesystem.options.map(([key, value]) =>
       call(
         "fsconfig",
