@@ -1,0 +1,26 @@
+import { outputType } from "./container-logs.ts";
+import { carryStreams } from "./process-streams.ts";
+import type { HijackReply } from "./reply.ts";
+import { parameter, queryFlag, queryString, type ApiRequest } from "./request.ts";
+
+/** `POST /containers/{name}/attach`: errors come before the upgrade, as plain answers. */
+export async function attachContainer(request: ApiRequest): Promise<HijackReply> {
+  const { engine } = request;
+  const container = engine.container(parameter(request, "name"));
+  const stdin = queryFlag(request, "stdin");
+  const session = await engine.attach(container.id, {
+    stdin,
+    stdout: queryFlag(request, "stdout"),
+    stderr: queryFlag(request, "stderr"),
+    logs: queryFlag(request, "logs"),
+    stream: queryFlag(request, "stream"),
+    detachKeys: queryString(request, "detachKeys"),
+  });
+  const { tty } = container.spec;
+  return {
+    kind: "hijack",
+    contentType: outputType(request, tty),
+    run: (connection) => carryStreams(session, connection, { tty, stdin }),
+    abandon: () => session.close(),
+  };
+}

@@ -1,0 +1,255 @@
+import { join } from "node:path";
+import { humanDuration } from "../base/duration.ts";
+import { containerDirectories } from "../engine/container-directories.ts";
+import type { Container, ContainerSpec, ContainerState, Places } from "../engine/types.ts";
+import { isAtLeast } from "./api-version.ts";
+import type { ApiVersion } from "./api-version.ts";
+import { timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
+import { formatBind, formatMount, formatMountPoint, formatTmpfs } from "./container-mounts.ts";
+import { formatResources } from "./container-resources.ts";
+import { isNever } from "./docker-time.ts";
+import { endpointsOf } from "./networks.ts";
+import type { MountPointWire } from "./wire.ts";
+
+/** What an inspect says beside the container's own record. */
+export interface InspectFacts {
+  readonly version: ApiVersion;
+  readonly engineId: string;
+  readonly places: Places;
+  readonly execIds: readonly string[];
+  /** Directories of the image's layers, the lowest first. */
+  readonly layers: readonly string[];
+  readonly size?: { readonly rw: number; readonly rootFs: number };
+}
+
+/** `GET /containers/{id}/json`: docker's full shape, with its defaults for what does not exist here. */
+export function formatInspect(container: Container, facts: InspectFacts): Record<string, unknown> {
+  const { spec } = container;
+  const [path = "", ...args] = commandOf(spec);
+  const { files } = containerDirectories(facts.places, container.id);
+  return {
+    Id: container.id,
+    Created: container.createdAt,
+    Path: path,
+    Args: args,
+    State: formatState(container.state),
+    Image: container.imageId,
+    ResolvConfPath: join(files, "resolv.conf"),
+    HostnamePath: join(files, "hostname"),
+    HostsPath: join(files, "hosts"),
+    LogPath: container.logPath,
+    Name: `/${container.name}`,
+    RestartCount: container.restartCount,
+    Driver: "overlayfs",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: facts.execIds.length === 0 ? null : facts.execIds,
+    HostConfig: formatHostConfig(spec, facts.version),
+    GraphDriver: formatGraphDriver(container, facts),
+    ...(facts.size === undefined ? {} : { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootFs }),
+    Mounts: mountPointsOf(spec),
+    Config: formatConfig(spec),
+    NetworkSettings: formatNetworkSettings(container, facts.engineId),
+  };
+}
+
+/** The argument vector that the container runs. */
+export function commandOf(spec: ContainerSpec): string[] {
+  return [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
+}
+
+/** --tmpfs mounts are not among them, as in docker. */
+export function mountPointsOf(spec: ContainerSpec): MountPointWire[] {
+  return spec.mounts.filter(({ asked }) => asked !== "tmpfs-flag").map(formatMountPoint);
+}
+
+/** The merged root is mounted in the container's own mount namespace: the host reaches it through its process. */
+function formatGraphDriver(container: Container, facts: InspectFacts): Record<string, unknown> {
+  const { writable } = containerDirectories(facts.places, container.id);
+  const { pid } = container.state;
+  const lower = facts.layers.toReversed().join(":");
+  return {
+    Data: {
+      ID: container.id,
+      LowerDir: lower,
+      MergedDir: pid === 0 ? "" : `/proc/${pid}/root`,
+      UpperDir: join(writable, "upper"),
+      WorkDir: join(writable, "work"),
+    },
+    Name: "overlayfs",
+  };
+}
+
+function formatState(state: ContainerState): Record<string, unknown> {
+  const { status } = state;
+  return {
+    Status: status,
+    Running: isRunning(state),
+    Paused: status === "paused",
+    Restarting: status === "restarting",
+    OOMKilled: state.oomKilled,
+    Dead: status === "dead",
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: state.startedAt,
+    FinishedAt: state.finishedAt,
+  };
+}
+
+/** Docker counts a paused and a restarting container as running. */
+export function isRunning({ status }: ContainerState): boolean {
+  return status === "running" || status === "paused" || status === "restarting";
+}
+
+/** The STATUS column of `docker ps`: `Up 3 minutes`, `Exited (0) 2 hours ago`. */
+export function statusWords(state: ContainerState, nowMilliseconds: number): string {
+  const since = (time: string): string =>
+    humanDuration((nowMilliseconds - Date.parse(time)) / 1000);
+  if (state.status === "paused") return `Up ${since(state.startedAt)} (Paused)`;
+  if (state.status === "restarting") {
+    return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
+  }
+  if (state.status === "running") return `Up ${since(state.startedAt)}`;
+  if (state.status === "removing") return "Removal In Progress";
+  if (state.status === "dead") return "Dead";
+  if (state.status === "created" || isNever(state.startedAt)) return "Created";
+  if (isNever(state.finishedAt)) return "";
+  return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
+}
+
+function formatConfig(spec: ContainerSpec): Record<string, unknown> {
+  return {
+    Hostname: spec.hostname,
+    Domainname: spec.domainname,
+    User: spec.user,
+    AttachStdin: spec.attachStdin,
+    AttachStdout: spec.attachStdout,
+    AttachStderr: spec.attachStderr,
+    ...(spec.exposedPorts.length === 0 ? {} : { ExposedPorts: setOf(spec.exposedPorts) }),
+    Tty: spec.tty,
+    OpenStdin: spec.openStdin,
+    StdinOnce: spec.stdinOnce,
+    Env: spec.environment,
+    Cmd: spec.command,
+    Image: spec.image,
+    Volumes: spec.volumes.length === 0 ? null : setOf(spec.volumes),
+    WorkingDir: spec.workingDirectory,
+    Entrypoint: spec.entrypoint === null || spec.entrypoint.length === 0 ? null : spec.entrypoint,
+    OnBuild: null,
+    Labels: spec.labels,
+    ...(spec.stopSignal === "" ? {} : { StopSignal: spec.stopSignal }),
+    ...(spec.stopTimeoutSeconds === null ? {} : { StopTimeout: spec.stopTimeoutSeconds }),
+  };
+}
+
+function formatHostConfig(spec: ContainerSpec, version: ApiVersion): Record<string, unknown> {
+  const asked = (kind: string) => spec.mounts.filter((mount) => mount.asked === kind);
+  const [binds, mounts, tmpfs] = [asked("volume-flag"), asked("mount-flag"), asked("tmpfs-flag")];
+  const annotations = annotationsOf(spec);
+  return {
+    Binds: binds.length === 0 ? null : binds.map(formatBind),
+    ContainerIDFile: "",
+    LogConfig: { Type: spec.logDriver || "cri", Config: spec.logOptions },
+    NetworkMode: spec.networkMode,
+    PortBindings: {},
+    RestartPolicy: {
+      Name: spec.restartPolicy.name,
+      MaximumRetryCount: spec.restartPolicy.maximumRetryCount,
+    },
+    AutoRemove: spec.autoRemove,
+    VolumeDriver: "",
+    VolumesFrom: null,
+    ConsoleSize: [0, 0],
+    ...(annotations === undefined ? {} : { Annotations: annotations }),
+    ...formatSecurity(spec),
+    CgroupnsMode: spec.cgroupnsMode || "private",
+    Dns: [],
+    DnsOptions: [],
+    DnsSearch: [],
+    ExtraHosts: null,
+    IpcMode: spec.ipcMode || "private",
+    Cgroup: "",
+    Links: null,
+    OomScoreAdj: spec.oomScoreAdjust,
+    PidMode: spec.pidMode,
+    PublishAllPorts: false,
+    ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs.map(formatTmpfs)) }),
+    UTSMode: spec.utsMode,
+    UsernsMode: spec.usernsMode,
+    ShmSize: spec.shmBytes || 64 * 1024 * 1024,
+    ...(Object.keys(spec.sysctls).length === 0 ? {} : { Sysctls: spec.sysctls }),
+    Runtime: "tiffin",
+    Isolation: "",
+    ...formatResources(spec.resources),
+    Devices: spec.devices.map((device) => ({
+      PathOnHost: device.hostPath,
+      PathInContainer: device.containerPath,
+      CgroupPermissions: device.access,
+    })),
+    Ulimits: spec.ulimits.map(({ name, hard, soft }) => ({ Name: name, Hard: hard, Soft: soft })),
+    ...(mounts.length === 0 ? {} : { Mounts: mounts.map(formatMount) }),
+    ...(spec.init ? { Init: true } : {}),
+    ...(isAtLeast(version, 1, 42) ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
+  };
+}
+
+function annotationsOf(spec: ContainerSpec): Record<string, string> | undefined {
+  const offset =
+    spec.timeOffsetSeconds === 0 ? {} : { [timeOffsetAnnotation]: String(spec.timeOffsetSeconds) };
+  const all = { ...spec.annotations, ...offset };
+  return Object.keys(all).length === 0 ? undefined : all;
+}
+
+function formatSecurity(spec: ContainerSpec): Record<string, unknown> {
+  const options = spec.securityOptions.filter((option) => option !== unmaskedPaths);
+  return {
+    CapAdd: listOrNull(spec.capAdd),
+    CapDrop: listOrNull(spec.capDrop),
+    GroupAdd: listOrNull(spec.groupAdd),
+    Privileged: spec.privileged,
+    ReadonlyRootfs: spec.readOnlyRootfs,
+    SecurityOpt: listOrNull(options),
+    ...formatMaskedPaths(spec),
+  };
+}
+
+/** Docker's two lists, as far as a client could have sent them: null is the default, [] is unmasked. */
+function formatMaskedPaths(spec: ContainerSpec): Record<string, unknown> {
+  const isUnmasked = spec.privileged || spec.securityOptions.includes(unmaskedPaths);
+  const paths = isUnmasked ? [] : null;
+  return { MaskedPaths: paths, ReadonlyPaths: paths };
+}
+
+function listOrNull(list: readonly string[]): readonly string[] | null {
+  return list.length === 0 ? null : list;
+}
+
+function setOf(names: readonly string[]): Record<string, object> {
+  return Object.fromEntries(names.map((name) => [name, {}]));
+}
+
+function formatNetworkSettings(container: Container, engineId: string): Record<string, unknown> {
+  return {
+    Bridge: "",
+    SandboxID: "",
+    SandboxKey: container.state.pid === 0 ? "" : `/proc/${container.state.pid}/ns/net`,
+    Ports: {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: "",
+    Gateway: "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: "",
+    IPPrefixLen: 0,
+    IPv6Gateway: "",
+    MacAddress: "",
+    Networks: endpointsOf(container.spec.networkMode, engineId),
+  };
+}

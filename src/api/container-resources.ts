@@ -1,0 +1,67 @@
+import type { Resources } from "../cgroups/resources.ts";
+import type { JsonObject } from "./json-object.ts";
+
+/** The limits of a HostConfig; the engine checks them. Docker's zero is no limit and becomes an absent field. */
+export function readResources(hostConfig: JsonObject): Resources {
+  const swappiness = hostConfig.integerOrNull("MemorySwappiness");
+  return {
+    ...unlessZero("memoryBytes", hostConfig.integer("Memory")),
+    ...unlessZero("memorySwapBytes", hostConfig.integer("MemorySwap")),
+    ...unlessZero("memoryReservationBytes", hostConfig.integer("MemoryReservation")),
+    ...(swappiness === null || swappiness === -1 ? {} : { memorySwappiness: swappiness }),
+    ...unlessZero("nanoCpus", hostConfig.integer("NanoCpus")),
+    ...unlessZero("cpuPeriodMicroseconds", hostConfig.integer("CpuPeriod")),
+    ...unlessZero("cpuQuotaMicroseconds", hostConfig.integer("CpuQuota")),
+    ...unlessZero("cpuShares", hostConfig.integer("CpuShares")),
+    ...unlessEmpty("cpusetCpus", hostConfig.string("CpusetCpus")),
+    ...unlessEmpty("cpusetMems", hostConfig.string("CpusetMems")),
+    ...unlessZero("pidsLimit", hostConfig.integer("PidsLimit")),
+  };
+}
+
+function unlessZero<Name extends keyof Resources>(
+  name: Name,
+  value: number,
+): Partial<Record<Name, number>> {
+  return value === 0 ? {} : ({ [name]: value } as Record<Name, number>);
+}
+
+function unlessEmpty<Name extends "cpusetCpus" | "cpusetMems">(
+  name: Name,
+  value: string,
+): Partial<Record<Name, string>> {
+  return value === "" ? {} : ({ [name]: value } as Record<Name, string>);
+}
+
+/** The resources part of an inspect's HostConfig, with docker's zeros. */
+export function formatResources(resources: Resources): Record<string, unknown> {
+  return {
+    CpuShares: resources.cpuShares ?? 0,
+    Memory: resources.memoryBytes ?? 0,
+    NanoCpus: resources.nanoCpus ?? 0,
+    CgroupParent: "",
+    BlkioWeight: 0,
+    BlkioWeightDevice: [],
+    BlkioDeviceReadBps: [],
+    BlkioDeviceWriteBps: [],
+    BlkioDeviceReadIOps: [],
+    BlkioDeviceWriteIOps: [],
+    CpuPeriod: resources.cpuPeriodMicroseconds ?? 0,
+    CpuQuota: resources.cpuQuotaMicroseconds ?? 0,
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: resources.cpusetCpus ?? "",
+    CpusetMems: resources.cpusetMems ?? "",
+    DeviceCgroupRules: null,
+    DeviceRequests: null,
+    MemoryReservation: resources.memoryReservationBytes ?? 0,
+    MemorySwap: resources.memorySwapBytes ?? 0,
+    MemorySwappiness: resources.memorySwappiness ?? null,
+    OomKillDisable: null,
+    PidsLimit: resources.pidsLimit ?? null,
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+  };
+}

@@ -1,0 +1,167 @@
+import { invalidArgument, TiffinError } from "../base/error.ts";
+import type { WaitCondition, WaitResult } from "../engine/types.ts";
+import { isAtLeast } from "./api-version.ts";
+import { attachContainer } from "./container-attach.ts";
+import { readContainerSpec } from "./container-config.ts";
+import { formatInspect } from "./container-json.ts";
+import { containerSizes, listContainers, unlessMissing } from "./container-list.ts";
+import { containerLogs } from "./container-logs.ts";
+import { empty, json, stream } from "./reply.ts";
+import type { EmptyReply, JsonReply, StreamReply } from "./reply.ts";
+import { parameter, queryFlag, queryInteger, queryString, readJson } from "./request.ts";
+import type { ApiRequest } from "./request.ts";
+import type { Route } from "./router.ts";
+
+export const containerRoutes: readonly Route[] = [
+  { method: "GET", path: "/containers/json", handler: listContainers },
+  { method: "POST", path: "/containers/create", handler: createContainer },
+  { method: "GET", path: "/containers/{name}/json", handler: inspectContainer },
+  { method: "GET", path: "/containers/{name}/logs", handler: containerLogs },
+  { method: "POST", path: "/containers/{name}/start", handler: startContainer },
+  { method: "POST", path: "/containers/{name}/stop", handler: stopContainer },
+  { method: "POST", path: "/containers/{name}/kill", handler: killContainer },
+  { method: "POST", path: "/containers/{name}/wait", handler: waitContainer },
+  { method: "POST", path: "/containers/{name}/attach", handler: attachContainer },
+  { method: "POST", path: "/containers/{name}/resize", handler: resizeContainer },
+  { method: "DELETE", path: "/containers/{name}", handler: removeContainer },
+];
+
+async function createContainer(request: ApiRequest): Promise<JsonReply> {
+  checkPlatform(request);
+  const spec = readContainerSpec(await readJson(request));
+  const { id, warnings } = await request.engine.createContainer({
+    name: queryString(request, "name").replace(/^\//, ""),
+    spec,
+  });
+  return json({ Id: id, Warnings: warnings }, 201);
+}
+
+const architectures: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
+
+/** The host's architecture in the words of image platforms. */
+export function platformArchitecture(architecture: string): string {
+  return architectures[architecture] ?? architecture;
+}
+
+/** `platform=linux/amd64`: only the host's own can run. */
+function checkPlatform(request: ApiRequest): void {
+  const asked = queryString(request, "platform");
+  const own = platformArchitecture(request.engine.host.architecture);
+  if (["", "linux", `linux/${own}`, own].includes(asked.toLowerCase())) return;
+  throw new TiffinError(
+    "not-implemented",
+    `Cannot create container: platform "${asked}" is not supported, this machine is linux/${own}`,
+    { hint: "Leave --platform out" },
+  );
+}
+
+async function inspectContainer(request: ApiRequest): Promise<JsonReply> {
+  const { engine } = request;
+  const container = engine.container(parameter(request, "name"));
+  const size = queryFlag(request, "size") ? await containerSizes(engine, container) : undefined;
+  return json(
+    formatInspect(container, {
+      version: request.version,
+      engineId: engine.id,
+      places: engine.places,
+      execIds: engine.execs(container.id),
+      layers: unlessMissing(() => engine.images.layerDirectories(container.imageId)) ?? [],
+      ...(size === undefined ? {} : { size }),
+    }),
+  );
+}
+
+async function startContainer(request: ApiRequest): Promise<EmptyReply> {
+  if (queryString(request, "checkpoint") !== "") {
+    throw new TiffinError("not-implemented", "Checkpoints are not supported", {
+      hint: "Start the container without --checkpoint",
+    });
+  }
+  await request.engine.startContainer(parameter(request, "name"));
+  return empty();
+}
+
+async function stopContainer(request: ApiRequest): Promise<EmptyReply> {
+  const timeoutSeconds = queryInteger(request, "t");
+  const signal = queryString(request, "signal");
+  await request.engine.stopContainer(parameter(request, "name"), {
+    ...(signal === "" ? {} : { signal }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+  });
+  return empty();
+}
+
+async function killContainer(request: ApiRequest): Promise<EmptyReply> {
+  const signal = queryString(request, "signal") || "SIGKILL";
+  await request.engine.killContainer(parameter(request, "name"), signal);
+  return empty();
+}
+
+async function removeContainer(request: ApiRequest): Promise<EmptyReply> {
+  if (queryFlag(request, "link")) {
+    throw new TiffinError("not-implemented", "Links are not supported", {
+      hint: "Remove the container without --link",
+    });
+  }
+  await request.engine.removeContainer(parameter(request, "name"), {
+    force: queryFlag(request, "force"),
+    volumes: queryFlag(request, "v"),
+  });
+  return empty();
+}
+
+/**
+ * Since 1.30 the headers come once the wait is registered, so that a client can start the container without missing its
+ * exit; older clients got everything at the end.
+ */
+function waitContainer(request: ApiRequest): StreamReply {
+  const condition = waitCondition(request);
+  const { result } = request.engine.waitContainer(
+    parameter(request, "name"),
+    condition,
+    request.signal,
+  );
+  // The stream below awaits it; should the client leave before that, a rejection is nobody's.
+  result.catch(() => undefined);
+  return stream(
+    "application/json",
+    async (sink) => sink.write(`${JSON.stringify(formatWait(await result))}\n`),
+    { headersFirst: isAtLeast(request.version, 1, 30) },
+  );
+}
+
+function formatWait({ exitCode, error }: WaitResult): object {
+  return {
+    StatusCode: exitCode,
+    ...(error === undefined ? {} : { Error: { Message: error } }),
+  };
+}
+
+function waitCondition(request: ApiRequest): WaitCondition {
+  const condition = queryString(request, "condition") || "not-running";
+  if (condition === "not-running" || condition === "next-exit" || condition === "removed") {
+    return condition;
+  }
+  throw invalidArgument(
+    `invalid condition: "${condition}"`,
+    "Use not-running, next-exit or removed",
+  );
+}
+
+async function resizeContainer(request: ApiRequest): Promise<EmptyReply> {
+  const { rows, columns } = terminalSize(request);
+  await request.engine.resizeContainer(parameter(request, "name"), rows, columns);
+  return empty(200);
+}
+
+/** `h` and `w` of a resize. @throws invalid-argument */
+export function terminalSize(request: ApiRequest): { rows: number; columns: number } {
+  const rows = queryInteger(request, "h");
+  const columns = queryInteger(request, "w");
+  for (const size of [rows, columns]) {
+    if (size === undefined || size < 0 || size > 65535) {
+      throw invalidArgument("invalid terminal size: h and w must be numbers from 0 to 65535");
+    }
+  }
+  return { rows: rows ?? 0, columns: columns ?? 0 };
+}

@@ -1,0 +1,365 @@
+import { TiffinError } from "../base/error.ts";
+import type { Engine, HostFacts } from "../engine/engine.ts";
+import { emptySpec } from "../engine/spec-defaults.ts";
+import type {
+  AttachRequest,
+  AttachSession,
+  Container,
+  ContainerSpec,
+  EngineEvent,
+  Exec,
+  ExecSpec,
+  OutputChunk,
+  WaitResult,
+} from "../engine/types.ts";
+import type { Image, ImageStore } from "../images/image-store.ts";
+import type { CopyRequest } from "../logs/index.ts";
+
+/*
+ * An engine in memory for the tests of HTTP mechanics: routing, errors, hijacked connections, frames, half-close. Its
+ * containers are no processes; what containers do is tested with the real engine, in test/integration.
+ */
+
+export const fixtureHost: HostFacts = {
+  kernelVersion: "6.18.0",
+  operatingSystem: "Debian GNU/Linux 13 (trixie)",
+  architecture: "x86_64",
+  cpus: 2,
+  memoryBytes: 8 * 1024 ** 3,
+  cgroupVersion: 2,
+  cgroupLayout: "v2",
+  hostname: "host",
+};
+
+export const fixtureImage: Image = {
+  id: `sha256:${"1".repeat(64)}`,
+  config: {
+    architecture: "amd64",
+    os: "linux",
+    created: "2026-11-24T08:00:00Z",
+    config: { Cmd: ["/bin/sh"], Labels: { role: "base" } },
+    rootfs: { type: "layers", diff_ids: [`sha256:${"a".repeat(64)}`] },
+  },
+  repoTags: ["box:1"],
+  repoDigests: [],
+  sizeBytes: 1000,
+  lastTaggedAt: "2026-11-24T08:00:01Z",
+  manifestDigest: `sha256:${"2".repeat(64)}`,
+};
+
+/** A container as the engine keeps it; `more` changes its spec. */
+export function fixtureContainer(
+  name: string,
+  more: Partial<ContainerSpec> = {},
+  state: Partial<Container["state"]> = {},
+): Container {
+  return {
+    id: Buffer.from(name).toString("hex").padEnd(64, "0"),
+    name,
+    createdAt: "2026-11-24T08:00:02.123456789Z",
+    imageId: fixtureImage.id,
+    spec: { ...emptySpec("box:1"), command: ["/bin/sh"], hostname: name, ...more },
+    state: {
+      status: "created",
+      pid: 0,
+      exitCode: 0,
+      oomKilled: false,
+      error: "",
+      startedAt: "0001-01-01T00:00:00Z",
+      finishedAt: "0001-01-01T00:00:00Z",
+      ...state,
+    },
+    idBase: 0,
+    logPath: `/state/${name}/logs/log`,
+    restartCount: 0,
+  };
+}
+
+/**
+ * What runs in a container or exec of the fixture: takes all of stdin and answers when it has ended, so that only a
+ * half-close that works brings an answer.
+ */
+export type FixtureProgram = (stdin: AsyncIterable<Uint8Array>) => AsyncIterable<OutputChunk>;
+
+/** stdin comes back on stdout while it comes in; its end is told on stderr. */
+export async function* echo(stdin: AsyncIterable<Uint8Array>): AsyncIterable<OutputChunk> {
+  for await (const data of stdin) yield { stream: "stdout", data: Buffer.from(data) };
+  yield { stream: "stderr", data: Buffer.from("end of input\n") };
+}
+
+export class FixtureEngine implements Engine {
+  readonly id = "fixture";
+  readonly places = { root: "/state", run: "/run", socket: "/run/socket" };
+  readonly host: HostFacts = fixtureHost;
+  readonly images: ImageStore;
+  readonly all: Container[];
+  program: FixtureProgram = echo;
+  readonly started: string[] = [];
+  readonly sentEvents: EngineEvent[] = [];
+  logChunks: Uint8Array[] = [];
+  /** Live streams: those that the server has not ended yet. */
+  open = 0;
+  private readonly execsById = new Map<string, Exec>();
+  private readonly exits = new Map<string, PromiseWithResolvers<WaitResult>>();
+
+  constructor(containers: Container[] = [], images: ImageStore = new FixtureImages()) {
+    this.all = containers;
+    this.images = images;
+  }
+
+  createContainer(request: { name: string; spec: ContainerSpec }): Promise<{
+    id: string;
+    warnings: string[];
+  }> {
+    const container = fixtureContainer(request.name || "unnamed", request.spec);
+    this.images.image(request.spec.image);
+    this.all.unshift({ ...container, spec: { ...request.spec, hostname: "h" } });
+    return Promise.resolve({ id: container.id, warnings: [] });
+  }
+
+  async startContainer(name: string): Promise<object> {
+    const { id, state } = this.container(name);
+    if (state.status === "running") throw new TiffinError("not-modified", "It runs");
+    this.started.push(id);
+    return {};
+  }
+
+  explain(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
+  async stopContainer(name: string): Promise<void> {
+    this.exitOf(this.container(name).id).resolve({ exitCode: 143 });
+  }
+
+  async killContainer(name: string): Promise<void> {
+    this.exitOf(this.container(name).id).resolve({ exitCode: 137 });
+  }
+
+  async removeContainer(name: string): Promise<void> {
+    this.all.splice(this.all.indexOf(this.container(name)), 1);
+  }
+
+  waitContainer(name: string): { result: Promise<WaitResult> } {
+    const { id, state } = this.container(name);
+    if (state.status === "exited") return { result: Promise.resolve({ exitCode: state.exitCode }) };
+    return { result: this.exitOf(id).promise };
+  }
+
+  container(name: string): Container {
+    const found = this.all.find((one) => one.name === name || one.id.startsWith(name));
+    if (found === undefined) throw new TiffinError("not-found", `No such container: ${name}`);
+    return found;
+  }
+
+  containers(): Container[] {
+    return [...this.all];
+  }
+
+  containerSize(): Promise<number> {
+    return Promise.resolve(10);
+  }
+
+  async attach(name: string, request: AttachRequest): Promise<AttachSession> {
+    const { id } = this.container(name);
+    return this.session(request.stdin, (failed) =>
+      this.exitOf(id).resolve({ exitCode: failed ? 1 : 3 }),
+    );
+  }
+
+  async resizeContainer(name: string): Promise<void> {
+    this.container(name);
+  }
+
+  async *logs(): AsyncIterable<[]> {
+    // The API asks for copyLogs.
+  }
+
+  async *copyLogs(
+    _name: string,
+    request: CopyRequest,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    yield* this.logChunks;
+    if (request.follow) await this.untilAborted(signal);
+  }
+
+  async createExec(name: string, spec: ExecSpec): Promise<{ id: string }> {
+    const id = "e".repeat(64);
+    const containerId = this.container(name).id;
+    this.execsById.set(id, { id, containerId, spec, running: false, pid: 0, exitCode: null });
+    return { id };
+  }
+
+  async startExec(
+    id: string,
+    options: { detach: boolean; tty: boolean },
+  ): Promise<AttachSession | undefined> {
+    const { spec } = this.exec(id);
+    if (spec.command[0] === "missing") {
+      throw new TiffinError("command-not-found", 'exec: "missing": not found in $PATH');
+    }
+    return options.detach ? undefined : this.session(spec.attachStdin, () => undefined);
+  }
+
+  exec(id: string): Exec {
+    const exec = this.execsById.get(id);
+    if (exec === undefined) throw new TiffinError("not-found", `No such exec instance: ${id}`);
+    return exec;
+  }
+
+  execs(): string[] {
+    return [...this.execsById.keys()];
+  }
+
+  async resizeExec(): Promise<void> {
+    // Nothing has a terminal here.
+  }
+
+  async *events(_options: object, signal: AbortSignal): AsyncIterable<EngineEvent> {
+    yield* this.sentEvents;
+    await this.untilAborted(signal);
+  }
+
+  systemCheck(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private exitOf(id: string): PromiseWithResolvers<WaitResult> {
+    const exit = this.exits.get(id) ?? Promise.withResolvers<WaitResult>();
+    this.exits.set(id, exit);
+    return exit;
+  }
+
+  private async untilAborted(signal: AbortSignal | undefined): Promise<void> {
+    this.open += 1;
+    await new Promise<void>((resolve) => {
+      if (signal?.aborted) resolve();
+      signal?.addEventListener("abort", () => resolve());
+    });
+    this.open -= 1;
+  }
+
+  private session(hasStdin: boolean, ended: (failed: boolean) => void): AttachSession {
+    const stdin = new FixtureInput();
+    if (!hasStdin) stdin.end();
+    const { program } = this;
+    let isClosed = false;
+    const counted = async function* (): AsyncIterable<OutputChunk> {
+      for await (const chunk of program(stdin)) {
+        if (isClosed) return;
+        yield chunk;
+      }
+      ended(isClosed);
+    };
+    this.open += 1;
+    return {
+      output: counted(),
+      write: (data) => stdin.push(data),
+      closeStdin: () => stdin.end(),
+      close: () => {
+        if (!isClosed) this.open -= 1;
+        isClosed = true;
+        stdin.end();
+      },
+    };
+  }
+}
+
+/** A pipe of one chunk: `push` resolves when the chunk before it was taken. */
+class FixtureInput implements AsyncIterable<Uint8Array> {
+  private chunk: Uint8Array | undefined;
+  private isEnded = false;
+  private wake = Promise.withResolvers<void>();
+
+  async push(data: Uint8Array): Promise<void> {
+    while (this.chunk !== undefined && !this.isEnded) await this.changed();
+    this.chunk = data;
+    this.change();
+  }
+
+  end(): void {
+    this.isEnded = true;
+    this.change();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    for (;;) {
+      const { chunk } = this;
+      if (chunk !== undefined) {
+        this.chunk = undefined;
+        this.change();
+        yield chunk;
+      } else if (this.isEnded) return;
+      else await this.changed();
+    }
+  }
+
+  private changed(): Promise<void> {
+    return this.wake.promise;
+  }
+
+  private change(): void {
+    this.wake.resolve();
+    this.wake = Promise.withResolvers();
+  }
+}
+
+/** One image, box:1. */
+export class FixtureImages implements ImageStore {
+  loadedBytes = 0;
+
+  image(reference: string): Image {
+    if (["box:1", "box", fixtureImage.id].includes(reference)) return fixtureImage;
+    throw new TiffinError("not-found", `No such image: ${reference}`);
+  }
+
+  images(): Image[] {
+    return [fixtureImage];
+  }
+
+  layerDirectories(): string[] {
+    return ["/state/layers/a"];
+  }
+
+  history(): [] {
+    return [];
+  }
+
+  async load(archive: AsyncIterable<Uint8Array>): Promise<string[]> {
+    for await (const chunk of archive) this.loadedBytes += chunk.length;
+    if (this.loadedBytes < 100) {
+      throw new TiffinError("invalid-argument", "Cannot load image: the archive is cut short");
+    }
+    return ["box:1"];
+  }
+
+  async importRootfs(archive: AsyncIterable<Uint8Array>): Promise<string> {
+    for await (const chunk of archive) this.loadedBytes += chunk.length;
+    return fixtureImage.id;
+  }
+
+  tag(): void {
+    // Nothing is kept.
+  }
+
+  install(): Promise<string> {
+    return Promise.resolve(fixtureImage.id);
+  }
+
+  remove(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
+  collectGarbage(): Promise<{ removed: string[]; freedBytes: number }> {
+    return Promise.resolve({ removed: [], freedBytes: 0 });
+  }
+
+  check(): { missing: string[]; unowned: string[] } {
+    return { missing: [], unowned: [] };
+  }
+}

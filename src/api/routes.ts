@@ -1,0 +1,22 @@
+import { containerRoutes } from "./containers.ts";
+import { execRoutes } from "./exec.ts";
+import { imageRoutes } from "./images.ts";
+import { networkRoutes } from "./networks.ts";
+import type { Route } from "./router.ts";
+import { systemRoutes } from "./system.ts";
+import { tiffinRoutes } from "./tiffin-routes.ts";
+import { unsupportedRoutes } from "./unsupported-routes.ts";
+import { volumeRoutes } from "./volumes.ts";
+
+/** The whole API, in the order in which routes are tried. */
+export const apiRoutes: readonly Route[] = [
+  ...systemRoutes,
+  ...containerRoutes,
+  ...execRoutes,
+  // Before images: `/images/search` is no image.
+  ...unsupportedRoutes,
+  ...imageRoutes,
+  ...networkRoutes,
+  ...volumeRoutes,
+  ...tiffinRoutes,
+];

@@ -1,0 +1,31 @@
+import { readContainerSpec } from "./container-config.ts";
+import { json } from "./reply.ts";
+import type { JsonReply } from "./reply.ts";
+import { parameter, queryFlag, queryString, readJson, type ApiRequest } from "./request.ts";
+import type { Route } from "./router.ts";
+
+/** What docker has no words for (docs/reference/api.md). */
+export const tiffinRoutes: readonly Route[] = [
+  { method: "POST", path: "/tiffin/explain", handler: explain },
+  { method: "POST", path: "/tiffin/containers/{name}/start", handler: startWithTimings },
+  { method: "GET", path: "/tiffin/check", handler: check },
+  { method: "POST", path: "/tiffin/check", handler: check },
+];
+
+async function explain(request: ApiRequest): Promise<JsonReply> {
+  const spec = readContainerSpec(await readJson(request));
+  const steps = await request.engine.explain({ name: queryString(request, "name"), spec });
+  return json({ steps });
+}
+
+async function startWithTimings(request: ApiRequest): Promise<JsonReply> {
+  const timings = queryFlag(request, "timings");
+  const result = await request.engine.startContainer(parameter(request, "name"), { timings });
+  return json({ steps: result.timings ?? [] });
+}
+
+/** Repairing is for POST alone: a GET changes nothing. */
+async function check(request: ApiRequest): Promise<JsonReply> {
+  const repair = request.method === "POST" && queryFlag(request, "repair");
+  return json({ findings: await request.engine.systemCheck({ repair }) });
+}

@@ -1,0 +1,118 @@
+import { TiffinError } from "../base/error.ts";
+import type { JsonObject } from "./json-object.ts";
+
+/** Fields of a create body that the engine has no part for yet, and the command line's option for the message. */
+const hostConfigOptions: Readonly<Record<string, string>> = {
+  PortBindings: "--publish",
+  PublishAllPorts: "--publish-all",
+  Links: "--link",
+  VolumesFrom: "--volumes-from",
+  VolumeDriver: "--volume-driver",
+  BlkioWeight: "--blkio-weight",
+  BlkioWeightDevice: "--blkio-weight-device",
+  BlkioDeviceReadBps: "--device-read-bps",
+  BlkioDeviceWriteBps: "--device-write-bps",
+  BlkioDeviceReadIOps: "--device-read-iops",
+  BlkioDeviceWriteIOps: "--device-write-iops",
+  DeviceRequests: "--gpus",
+  DeviceCgroupRules: "--device-cgroup-rule",
+  StorageOpt: "--storage-opt",
+  CgroupParent: "--cgroup-parent",
+  Cgroup: "Cgroup",
+  CpuRealtimePeriod: "--cpu-rt-period",
+  CpuRealtimeRuntime: "--cpu-rt-runtime",
+  KernelMemory: "--kernel-memory",
+  KernelMemoryTCP: "KernelMemoryTCP",
+  OomKillDisable: "--oom-kill-disable",
+  Dns: "--dns",
+  DnsOptions: "--dns-option",
+  DnsSearch: "--dns-search",
+  ExtraHosts: "--add-host",
+  CpuCount: "CpuCount (Windows)",
+  CpuPercent: "CpuPercent (Windows)",
+  IOMaximumIOps: "IOMaximumIOps (Windows)",
+  IOMaximumBandwidth: "IOMaximumBandwidth (Windows)",
+};
+
+const configOptions: Readonly<Record<string, string>> = {
+  NetworkDisabled: "NetworkDisabled",
+  MacAddress: "--mac-address",
+};
+
+/** Drivers whose names clients send for "a log on disk": ours serves them all. */
+const logDrivers: readonly string[] = ["", "cri", "json-file", "local", "none"];
+const runtimes: readonly string[] = ["", "tiffin"];
+
+/**
+ * Refuses every option that would have no effect: a create body is never half obeyed.
+ * @throws not-implemented, naming the option
+ */
+export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): void {
+  refuseFields(config, configOptions);
+  refuseFields(hostConfig, hostConfigOptions);
+  const policy = hostConfig.object("RestartPolicy").string("Name");
+  if (policy !== "" && policy !== "no") throw unsupported("RestartPolicy", "--restart");
+  const healthTest = config.object("Healthcheck").strings("Test");
+  if (healthTest.length > 0 && healthTest[0] !== "NONE") {
+    throw unsupported("Healthcheck", "--health-cmd");
+  }
+  if (!logDrivers.includes(hostConfig.object("LogConfig").string("Type"))) {
+    throw unsupported("LogConfig.Type", "--log-driver", "Leave it out: logs are kept on disk");
+  }
+  if (!runtimes.includes(hostConfig.string("Runtime"))) throw unsupported("Runtime", "--runtime");
+  const isolation = hostConfig.string("Isolation");
+  if (isolation !== "" && isolation !== "default") throw unsupported("Isolation", "--isolation");
+  for (const field of ["MaskedPaths", "ReadonlyPaths"]) {
+    if (hostConfig.strings(field).length > 0) throw unsupported(field, field);
+  }
+}
+
+/** What a create body may say of its one network: nothing but its name, for now. */
+export function refuseUnsupportedEndpoints(endpoints: JsonObject, networkMode: string): void {
+  const names = endpoints.raw("EndpointsConfig");
+  if (names === null) return;
+  const settings = endpoints.object("EndpointsConfig");
+  for (const name of endpoints.keys("EndpointsConfig")) {
+    const isSame = name === networkMode || ["default", "bridge"].includes(name);
+    if (!isSame) throw unsupported(`NetworkingConfig (network "${name}")`, "--network");
+    const endpoint = settings.objectOrNull(name);
+    for (const [field, option] of Object.entries(endpointOptions)) {
+      const value = endpoint?.raw(field) ?? null;
+      if (!isNothing(value)) throw unsupported(`NetworkingConfig.${field}`, option);
+    }
+  }
+}
+
+const endpointOptions: Readonly<Record<string, string>> = {
+  IPAMConfig: "--ip",
+  Links: "--link",
+  Aliases: "--network-alias",
+  MacAddress: "--mac-address",
+  DriverOpts: "--network driver-opt",
+  GwPriority: "--network gw-priority",
+};
+
+function refuseFields(object: JsonObject, options: Readonly<Record<string, string>>): void {
+  for (const [field, option] of Object.entries(options)) {
+    if (!isNothing(object.raw(field))) throw unsupported(field, option);
+  }
+}
+
+/** Zero, "", false, null, and empty lists and objects: what clients send for "not asked for". */
+function isNothing(value: unknown): boolean {
+  if (value === null || value === 0 || value === "" || value === false) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return typeof value === "object" && Object.keys(value).length === 0;
+}
+
+function unsupported(field: string, option: string, hint = "Leave the option out"): TiffinError {
+  const words = field === option ? field : `${field} (${option})`;
+  return new TiffinError(
+    "not-implemented",
+    `Cannot create container: option ${words} is not supported yet`,
+    {
+      hint,
+      details: { option: field },
+    },
+  );
+}
