@@ -20,11 +20,11 @@ interface Found {
   readonly content: Buffer;
 }
 
-function decode(archive: Uint8Array, chunkBytes = archive.length): Found[] {
+function decode(bytes: Uint8Array, chunkBytes = bytes.length): Found[] {
   const decoder = new TarDecoder();
   const found: Found[] = [];
-  for (let at = 0; at < archive.length; at += chunkBytes) {
-    for (const event of decoder.push(archive.subarray(at, at + chunkBytes))) {
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    for (const event of decoder.push(bytes.subarray(at, at + chunkBytes))) {
       if (event.kind === "entry") {
         found.push({ entry: event.entry, content: Buffer.alloc(event.entry.sizeBytes) });
       } else if (event.kind === "data") found.at(-1)?.content.set(event.data, event.offset);
