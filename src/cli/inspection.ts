@@ -1,5 +1,5 @@
 import { isTiffinError, messageOf } from "../base/error.ts";
-import { parseJson, path } from "../api/client.ts";
+import { parseJson, apiPath } from "../api/client.ts";
 import type { Context } from "./command.ts";
 import { describe, failure } from "./failure.ts";
 import { imagePath } from "./image-path.ts";
@@ -46,7 +46,7 @@ async function fetchObject(
   for (const kind of kinds) {
     try {
       const plural = kind === "container" ? "containers" : "images";
-      const target = kind === "container" ? path(plural, name, "json") : imagePath(name, "json");
+      const target = kind === "container" ? apiPath(plural, name, "json") : imagePath(name, "json");
       const response = await context.api.request(
         "GET",
         target,

@@ -156,7 +156,7 @@ function plural(count: number): string {
 }
 
 function columnsOf(world: World): number {
-  const columns = world.output.outIsTerminal ? Number(process.stdout.columns) : DEFAULT_COLUMNS;
+  const columns = world.output.outIsTerminal ? process.stdout.columns : DEFAULT_COLUMNS;
   return columns > 0 ? columns : DEFAULT_COLUMNS;
 }
 

@@ -1,5 +1,5 @@
 import type { ApiClient, HijackedStream } from "../api/client.ts";
-import { path } from "../api/client.ts";
+import { apiPath } from "../api/client.ts";
 import type { World } from "./command.ts";
 import { demultiplex } from "./demultiplex.ts";
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts";
@@ -94,7 +94,7 @@ export async function followTerminalSize(
     const size = await terminalSize(world);
     if (size === undefined || size.rows === 0) return;
     const query = { h: size.rows, w: size.columns };
-    await api.run("POST", path(...target, "resize"), { query }).catch(noop);
+    await api.run("POST", apiPath(...target, "resize"), { query }).catch(noop);
   };
   process.on("SIGWINCH", () => void tell());
   await tell();
@@ -129,7 +129,7 @@ export function proxySignals(api: ApiClient, id: string): void {
       }
       const query = { signal: signal.slice("SIG".length) };
       // A container that has ended, or has not started yet, cannot take a signal; docker passes over it too.
-      void api.run("POST", path("containers", id, "kill"), { query }).catch(noop);
+      void api.run("POST", apiPath("containers", id, "kill"), { query }).catch(noop);
     });
   }
 }

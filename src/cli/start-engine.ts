@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { messageOf, TiffinError } from "../base/error.ts";
 import { Connection } from "../api/client-connection.ts";
 import type { ChosenPlaces, World } from "./command.ts";

@@ -92,7 +92,7 @@ function namesOf(file: Buffer, seconds: number): Zone[] {
       name: file.toString("latin1", nameAt, file.indexOf(0, nameAt)),
     };
   };
-  const order = [...Array.from({ length: types }, (_type, index) => index)];
+  const order = Array.from({ length: types }, (_type, index) => index);
   for (let index = 0; index < times; index += 1) {
     const at = timesAt + index * wide;
     const time = wide === 8 ? Number(file.readBigInt64BE(at)) : file.readInt32BE(at);

@@ -120,13 +120,8 @@ export function readUlimit(value: string): UlimitValue {
   }
   const [soft = 0, hard = soft] = limits.map(readLimit);
   if (hard !== -1 && (soft === -1 || soft > hard)) {
-    const words =
-      soft === -1 ? "ulimit soft limit must be less than or equal to hard limit: hard: " : "";
-    throw new Error(
-      soft === -1
-        ? `${words}${hard}, soft: -1 (unlimited)`
-        : `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`,
-    );
+    const how = soft === -1 ? `soft: -1 (unlimited), hard: ${hard}` : `${soft} > ${hard}`;
+    throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${how}`);
   }
   return { Name: name, Hard: hard, Soft: soft };
 }
@@ -139,14 +134,10 @@ function readLimit(value: string): number {
 }
 
 /** `PATH:VALUE` with a device's path, as the `--blkio-weight-device` and `--device-read-bps` families take it. */
-export function readDevicePair(value: string, format: string): { Path: string; text: string } {
+export function readDevicePair(value: string): { path: string; text: string } {
   const colon = value.indexOf(":");
   if (colon < 1) throw new Error(`bad format: ${value}`);
-  const device = value.slice(0, colon);
-  if (!device.startsWith("/dev/")) {
-    throw new Error(`bad format for device path: ${value}`);
-  }
-  const text = value.slice(colon + 1);
-  if (text === "") throw new Error(`invalid ${format} for device: ${value}`);
-  return { Path: device, text };
+  const path = value.slice(0, colon);
+  if (!path.startsWith("/dev/")) throw new Error(`bad format for device path: ${value}`);
+  return { path, text: value.slice(colon + 1) };
 }

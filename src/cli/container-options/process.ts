@@ -66,6 +66,11 @@ export function processConfig(given: Arguments): ProcessConfig {
   };
 }
 
+/** True when `--attach` says which streams to connect. */
+export function choosesStreams(given: Arguments): boolean {
+  return given.has(FLAGS.attach);
+}
+
 function environment(given: Arguments): string[] {
   const fromFiles = given
     .get(FLAGS.envFile)

@@ -26,21 +26,52 @@ interface DeviceRate {
 function rates(
   name: string,
   help: string,
-  parse: (text: string) => number,
+  read: (value: string) => number | undefined,
+  format: string,
 ): Flag<readonly DeviceRate[]> {
   return collect(name, help, {
     type: "list",
     shownDefault: "[]",
     parse: (value): DeviceRate => {
-      const { Path, text: rate } = readDevicePair(value, "rate");
-      return { Path, Rate: parse(rate) };
+      const { path, text: rate } = readDevicePair(value);
+      const Rate = read(rate);
+      if (Rate === undefined) {
+        throw new Error(`invalid rate for device: ${value}. The correct format is ${format}`);
+      }
+      return { Path: path, Rate };
     },
   });
 }
 
-function wholeRate(value: string): number {
-  if (!/^\d+$/.test(value)) throw new Error(`invalid rate for device: ${value}`);
-  return Number(value);
+const BYTES_FORMAT =
+  "<device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb";
+const OPERATIONS_FORMAT = "<device-path>:<number>. Number must be a positive integer";
+
+function byteRates(name: string, help: string): Flag<readonly DeviceRate[]> {
+  return rates(name, help, byteRate, BYTES_FORMAT);
+}
+
+function operationRates(name: string, help: string): Flag<readonly DeviceRate[]> {
+  const read = (value: string): number | undefined =>
+    /^\d+$/.test(value) ? Number(value) : undefined;
+  return rates(name, help, read, OPERATIONS_FORMAT);
+}
+
+function byteRate(value: string): number | undefined {
+  try {
+    return parseBinarySize(value);
+  } catch {
+    // The message that names the format says more.
+    return undefined;
+  }
+}
+
+function deviceWeight(value: string): { Path: string; Weight: number } {
+  const { path, text: weight } = readDevicePair(value);
+  const isWeight =
+    /^\d+$/.test(weight) && (weight === "0" || (Number(weight) >= 10 && Number(weight) <= 1000));
+  if (!isWeight) throw new Error(`invalid weight for device: ${value}`);
+  return { Path: path, Weight: Number(weight) };
 }
 
 const FLAGS = {
@@ -52,10 +83,7 @@ const FLAGS = {
   blkioWeightDevice: collect("blkio-weight-device", "Block IO weight (relative device weight)", {
     type: "list",
     shownDefault: "[]",
-    parse: (value): { Path: string; Weight: number } => {
-      const { Path, text: weight } = readDevicePair(value, "weight");
-      return { Path, Weight: wholeRate(weight) };
-    },
+    parse: deviceWeight,
   }),
   cpuCount: integer("cpu-count", "CPU count (Windows only)", { hidden: true }),
   cpuPercent: integer("cpu-percent", "CPU percent (Windows only)", { hidden: true }),
@@ -71,25 +99,15 @@ const FLAGS = {
   deviceCgroupRule: list("device-cgroup-rule", "Add a rule to the cgroup allowed devices list", {
     check: checkDeviceRule,
   }),
-  deviceReadBps: rates(
-    "device-read-bps",
-    "Limit read rate (bytes per second) from a device",
-    parseBinarySize,
-  ),
-  deviceReadIops: rates(
+  deviceReadBps: byteRates("device-read-bps", "Limit read rate (bytes per second) from a device"),
+  deviceReadIops: operationRates(
     "device-read-iops",
     "Limit read rate (IO per second) from a device",
-    wholeRate,
   ),
-  deviceWriteBps: rates(
-    "device-write-bps",
-    "Limit write rate (bytes per second) to a device",
-    parseBinarySize,
-  ),
-  deviceWriteIops: rates(
+  deviceWriteBps: byteRates("device-write-bps", "Limit write rate (bytes per second) to a device"),
+  deviceWriteIops: operationRates(
     "device-write-iops",
     "Limit write rate (IO per second) to a device",
-    wholeRate,
   ),
   gpus: list("gpus", "GPU devices to add to the container ('all' to pass all GPUs)", {
     type: "gpu-request",

@@ -12,7 +12,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   "'": "'",
 };
-const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))/gs;
+const ESCAPE = /\\(?:(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|([0-7]{3})|(.))/gs;
 
 /** A string in double quotes, or a raw one in back quotes. */
 export function readString(text: string): string {
@@ -22,23 +22,19 @@ export function readString(text: string): string {
 
 /** A character constant: its code point. */
 export function readCharacter(text: string): number {
-  const points = [...unescape(text.slice(1, -1))];
+  const points = Array.from(unescape(text.slice(1, -1)));
   if (points.length !== 1) throw new Error(`malformed character constant: ${text}`);
   return points[0]?.codePointAt(0) ?? 0;
 }
 
 function unescape(text: string): string {
-  return text.replace(
-    ESCAPE,
-    (_all, hex: string, short: string, long: string, octal: string, char: string) => {
-      const digits = hex ?? short ?? long;
-      if (digits !== undefined) return String.fromCodePoint(Number.parseInt(digits, 16));
-      if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
-      const escaped = Object.hasOwn(ESCAPES, char) ? ESCAPES[char] : undefined;
-      if (escaped === undefined) throw new Error("invalid syntax");
-      return escaped;
-    },
-  );
+  return text.replace(ESCAPE, (_all, hex?: string, octal?: string, char: string = "") => {
+    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex.slice(1), 16));
+    if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
+    const escaped = Object.hasOwn(ESCAPES, char) ? ESCAPES[char] : undefined;
+    if (escaped === undefined) throw new Error("invalid syntax");
+    return escaped;
+  });
 }
 
 export function readNumber(text: string): number | bigint {

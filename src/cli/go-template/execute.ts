@@ -9,12 +9,20 @@ import {
   type Method,
   NilPointer,
   sortedKeys,
-  typeName,
+  goType,
   type Value,
 } from "./value.ts";
 
+export type ParameterType = "string" | "int" | "[]string" | "any";
+
 /** A function that a template can call. Throwing gives `error calling NAME: …`. */
-export type TemplateFunction = (...args: Value[]) => Value;
+export interface TemplateFunction {
+  /** Types of its parameters; arguments of other types are an error. */
+  readonly parameters: readonly ParameterType[];
+  /** Any number of further arguments of any type may follow. */
+  readonly isVariadic?: boolean;
+  readonly run: (...args: Value[]) => Value;
+}
 
 export interface ExecuteOptions {
   readonly name: string;
@@ -33,11 +41,18 @@ class LoopControl extends Error {
   }
 }
 
+function fits(value: Value, type: ParameterType): boolean {
+  if (type === "any") return true;
+  if (type === "string") return typeof value === "string";
+  if (type === "int") return typeof value === "number" || typeof value === "bigint";
+  // A nil slice of strings is an empty one.
+  return (
+    value === null || (Array.isArray(value) && value.every((item) => typeof item === "string"))
+  );
+}
+
 /** No value was piped into a command. */
 const NOTHING = Symbol("nothing");
-
-/** Marks an error that the function itself has already put into words. */
-export class CallError extends Error {}
 
 /** Runs a template. What was printed before an error is in `output`. @throws TemplateError */
 export class Execution {
@@ -201,11 +216,12 @@ export class Execution {
     if (term.names.length === 0 && args.length > 0) {
       throw this.#error(term, `can't give argument to non-function ${nodeText(term)}`);
     }
-    let within = "";
+    let isAny = false;
     for (const [index, name] of term.names.entries()) {
       const isLast = index === term.names.length - 1;
-      value = this.#field(value, { name, args: isLast ? args : [], term, within });
-      within = name;
+      const receiver = value;
+      value = this.#field(receiver, { name, args: isLast ? args : [], term, isAny });
+      isAny = !(receiver instanceof GoStruct);
     }
     return value;
   }
@@ -220,7 +236,8 @@ export class Execution {
       readonly name: string;
       readonly args: readonly Value[];
       readonly term: Term;
-      readonly within: string;
+      /** It comes out of a map of any values, whose types Go does not name. */
+      readonly isAny: boolean;
     },
   ): Value {
     const { name, args, term } = wanted;
@@ -241,8 +258,7 @@ export class Execution {
     }
     const entries = mapEntries(receiver);
     if (entries === undefined || receiver instanceof GoStruct) {
-      const type =
-        wanted.within === "" || receiver instanceof GoStruct ? typeName(receiver) : "interface {}";
+      const type = wanted.isAny ? "interface {}" : goType(receiver);
       throw this.#error(term, `can't evaluate field ${name} in type ${type}`);
     }
     if (args.length > 0) throw this.#error(term, `${name} is not a method but has arguments`);
@@ -267,17 +283,39 @@ export class Execution {
     given: { first: Term & { kind: "function" }; rest: readonly Term[]; dot: Value; piped: Value },
   ): Value {
     const { name } = given.first;
-    const run = this.#options.functions[name] as TemplateFunction;
+    const { run, ...signature } = this.#options.functions[name] as TemplateFunction;
     if (name === "and" || name === "or") return this.#shortCircuit(command, given);
     const args = given.rest.map((word) => this.#term(word, given.dot));
     if (given.piped !== NOTHING) args.push(given.piped);
+    this.#checkArguments(signature, args, given);
     try {
       return run(...args);
     } catch (error) {
       if (error instanceof TemplateError) throw error;
-      const message = (error as Error).message;
-      if (error instanceof CallError) throw this.#error(given.first, message);
-      throw this.#error(command, `error calling ${name}: ${message}`);
+      throw this.#error(command, `error calling ${name}: ${(error as Error).message}`);
+    }
+  }
+
+  #checkArguments(
+    signature: Omit<TemplateFunction, "run">,
+    args: readonly Value[],
+    given: { readonly first: Term & { kind: "function" }; readonly rest: readonly Term[] },
+  ): void {
+    const { parameters, isVariadic = false } = signature;
+    const least = parameters.length;
+    if (args.length < least || (args.length > least && !isVariadic)) {
+      const want = isVariadic ? `at least ${least}` : String(least);
+      const { name } = given.first;
+      throw this.#error(
+        given.first,
+        `wrong number of args for ${name}: want ${want} got ${args.length}`,
+      );
+    }
+    for (const [index, type] of parameters.entries()) {
+      if (fits(args[index], type)) continue;
+      const got = args[index] === undefined ? "invalid value" : "wrong type for value";
+      const which = args[index] === undefined ? "" : `; got ${goType(args[index])}`;
+      throw this.#error(given.rest[index] ?? given.first, `${got}; expected ${type}${which}`);
     }
   }
 

@@ -1,83 +1,91 @@
-import { CallError, type TemplateFunction } from "./execute.ts";
+import type { ParameterType, TemplateFunction } from "./execute.ts";
 import { format } from "./print.ts";
 import { sprint, sprintf, sprintln } from "./printf.ts";
 import { toJson } from "./json.ts";
-import { GoMap, GoStruct, isTrue, mapEntries, NilPointer, typeName, type Value } from "./value.ts";
+import { GoMap, GoStruct, isTrue, mapEntries, NilPointer, goType, type Value } from "./value.ts";
 
 type Functions = Readonly<Record<string, TemplateFunction>>;
+type Run = TemplateFunction["run"];
+
+function takes(parameters: readonly ParameterType[], run: Run): TemplateFunction {
+  return { parameters, run };
+}
+
+function takesMore(parameters: readonly ParameterType[], run: Run): TemplateFunction {
+  return { parameters, run, isVariadic: true };
+}
 
 /** The functions of Go's text/template. */
 const BUILT_IN: Functions = {
-  and: (...args) => args.find((arg) => !isTrue(arg)) ?? args.at(-1),
-  or: (...args) => args.find(isTrue) ?? args.at(-1),
-  not: (value) => !isTrue(value),
-  len,
-  index,
-  slice,
-  print: (...args) => sprint(args),
-  println: (...args) => sprintln(args),
-  printf: (first, ...args) => sprintf(string(first), args),
-  html: (...args) => escapeHtml(joinPrinted(args)),
-  js: (...args) => escapeJs(joinPrinted(args)),
-  urlquery: (...args) => encodeURIComponent(joinPrinted(args)).replaceAll("%20", "+"),
-  call: () => {
-    throw new Error("non-function of type string");
-  },
-  eq,
-  ne: (...args) => !equal(args[0], args[1]),
-  lt: (a, b) => order(a, b) < 0,
-  le: (a, b) => order(a, b) <= 0,
-  gt: (a, b) => order(a, b) > 0,
-  ge: (a, b) => order(a, b) >= 0,
+  // These two do not look at all their arguments: the execution runs them.
+  and: takesMore(["any"], (...args) => args.at(-1)),
+  or: takesMore(["any"], (...args) => args.at(-1)),
+  not: takes(["any"], (value) => !isTrue(value)),
+  len: takes(["any"], len),
+  index: takesMore(["any"], index),
+  slice: takesMore(["any"], slice),
+  print: takesMore([], (...args) => sprint(args)),
+  println: takesMore([], (...args) => sprintln(args)),
+  printf: takesMore(["string"], (first, ...args) => sprintf(first as string, args)),
+  html: takesMore([], (...args) => escapeHtml(joinPrinted(args))),
+  js: takesMore([], (...args) => escapeJs(joinPrinted(args))),
+  urlquery: takesMore([], (...args) =>
+    encodeURIComponent(joinPrinted(args)).replaceAll("%20", "+"),
+  ),
+  call: takesMore(["any"], (value) => {
+    throw new Error(`non-function of type ${goType(value)}`);
+  }),
+  eq: takesMore(["any"], eq),
+  ne: takes(["any", "any"], (a, b) => !equal(a, b)),
+  lt: takes(["any", "any"], (a, b) => order(a, b) < 0),
+  le: takes(["any", "any"], (a, b) => order(a, b) <= 0),
+  gt: takes(["any", "any"], (a, b) => order(a, b) > 0),
+  ge: takes(["any", "any"], (a, b) => order(a, b) >= 0),
 };
+
+/** A function of strings; the execution has checked that they are. */
+function ofStrings(count: number, run: (...texts: string[]) => Value): TemplateFunction {
+  return takes(Array<ParameterType>(count).fill("string"), run as Run);
+}
 
 /** The functions that docker adds. */
 const DOCKER: Functions = {
-  json: (value) => toJson(value),
-  split: (text, separator) => {
-    const [whole, by] = [string(text), string(separator)];
-    return by === "" ? [...whole] : whole.split(by);
-  },
-  join: (items, separator) => strings(items).join(string(separator)),
-  title: (text) =>
-    string(text).replace(
-      /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
-      (_all, before: string, letter: string) => before + letter.toUpperCase(),
-    ),
-  lower: (text) => string(text).toLowerCase(),
-  upper: (text) => string(text).toUpperCase(),
-  pad: (text, before, after) => pad(string(text), number(before), number(after)),
-  truncate: (text, length) => truncate(string(text), number(length)),
+  json: takes(["any"], (value) => toJson(value)),
+  split: ofStrings(2, (text = "", by = "") => (by === "" ? Array.from(text) : text.split(by))),
+  join: takes(["[]string", "string"], (items, by) =>
+    ((items ?? []) as string[]).join(by as string),
+  ),
+  title: ofStrings(1, (text = "") => title(text)),
+  lower: ofStrings(1, (text = "") => text.toLowerCase()),
+  upper: ofStrings(1, (text = "") => text.toUpperCase()),
+  pad: takes(["string", "int", "int"], (text, before, after) =>
+    pad(text as string, Number(before), Number(after)),
+  ),
+  truncate: takes(["string", "int"], (text, length) => truncate(text as string, Number(length))),
 };
 
 export const FUNCTIONS: Functions = { ...BUILT_IN, ...DOCKER };
 
-/** The functions in a table's header, where they leave the words as they are. */
+const UNCHANGED = takesMore(["any"], (first) => first);
+
+/** The functions in a table's header, where docker's own leave the words as they are. */
 export const HEADER_FUNCTIONS: Functions = {
   ...FUNCTIONS,
   ...Object.fromEntries(
     ["json", "split", "join", "title", "lower", "upper", "truncate"].map((name) => [
       name,
-      (text: Value): Value => text,
+      UNCHANGED,
     ]),
   ),
 };
 
-function string(value: Value): string {
-  if (typeof value === "string") return value;
-  if (value === undefined || value === null) throw new CallError("invalid value; expected string");
-  throw new CallError(`wrong type for value; expected string; got ${typeName(value)}`);
-}
-
-function number(value: Value): number {
-  if (typeof value === "number" || typeof value === "bigint") return Number(value);
-  throw new CallError(`wrong type for value; expected int; got ${typeName(value)}`);
-}
-
-function strings(value: Value): string[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
-  throw new CallError(`wrong type for value; expected []string; got ${typeName(value)}`);
+/** A capital at the start of each word, as Go's strings.Title finds them. */
+function title(text: string): string {
+  const start = /(^|[^\p{L}\p{N}_'])(\p{L})/gu;
+  return text.replace(
+    start,
+    (_all, before: string, letter: string) => before + letter.toUpperCase(),
+  );
 }
 
 function pad(text: string, before: number, after: number): string {
@@ -96,7 +104,7 @@ function len(value: Value): number {
   if (value === null || value === undefined) throw new Error("len of untyped nil");
   if (value instanceof NilPointer) throw new Error("len of nil pointer");
   const entries = value instanceof GoStruct ? undefined : mapEntries(value);
-  if (entries === undefined) throw new Error(`len of type ${typeName(value)}`);
+  if (entries === undefined) throw new Error(`len of type ${goType(value)}`);
   return Object.keys(entries).length;
 }
 
@@ -116,9 +124,9 @@ function indexOnce(value: Value, key: Value): Value {
     return Buffer.from(value)[position(key, Buffer.byteLength(value) - 1)];
   }
   const entries = value instanceof GoStruct ? undefined : mapEntries(value);
-  if (entries === undefined) throw new Error(`can't index item of type ${typeName(value)}`);
+  if (entries === undefined) throw new Error(`can't index item of type ${goType(value)}`);
   if (typeof key !== "string") {
-    throw new Error(`value has type ${typeName(key)}; should be string`);
+    throw new Error(`value has type ${goType(key)}; should be string`);
   }
   if (Object.hasOwn(entries, key)) return entries[key];
   return value instanceof GoMap ? value.zero : undefined;
@@ -127,7 +135,7 @@ function indexOnce(value: Value, key: Value): Value {
 function position(key: Value, last: number): number {
   if (typeof key !== "number" && typeof key !== "bigint") {
     if (key === null || key === undefined) throw new Error("cannot index slice/array with nil");
-    throw new Error(`cannot index slice/array with type ${typeName(key)}`);
+    throw new Error(`cannot index slice/array with type ${goType(key)}`);
   }
   const at = Number(key);
   if (at < 0 || at > last) throw new Error(`index out of range: ${at}`);
@@ -137,7 +145,7 @@ function position(key: Value, last: number): number {
 function slice(value: Value, ...bounds: Value[]): Value {
   if (value === null || value === undefined) throw new Error("slice of untyped nil");
   if (typeof value !== "string" && !Array.isArray(value)) {
-    throw new Error(`can't slice item of type ${typeName(value)}`);
+    throw new Error(`can't slice item of type ${goType(value)}`);
   }
   const bytes = typeof value === "string" ? Buffer.from(value) : undefined;
   const length = bytes?.length ?? (value as Value[]).length;
@@ -153,7 +161,7 @@ type Comparable = string | number | bigint | boolean | null;
 function comparable(value: Value): Comparable {
   if (value === undefined || value === null || value instanceof NilPointer) return null;
   if (["string", "number", "bigint", "boolean"].includes(typeof value)) return value as Comparable;
-  throw new Error("non-comparable type " + `${format(value)}: ${typeName(value)}`);
+  throw new Error(`non-comparable type ${format(value)}: ${goType(value)}`);
 }
 
 function eq(...args: Value[]): boolean {
@@ -198,12 +206,11 @@ const HTML_ENTITIES: Readonly<Record<string, string>> = {
 };
 
 function escapeHtml(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: Go replaces NUL too.
-  return text.replace(/[\0"'&<>]/g, (char) => HTML_ENTITIES[char] ?? char);
+  return text.replace(/["'&<>\p{Cc}]/gu, (char) => HTML_ENTITIES[char] ?? char);
 }
 
 function escapeJs(text: string): string {
-  return text.replace(/[\\'"<>&=\n\r\t\u0000-\u001f]/g, (char) => {
+  return text.replace(/[\\'"<>&=\p{Cc}]/gu, (char) => {
     if (char === "\\" || char === "'" || char === '"') return `\\${char}`;
     return `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
   });

@@ -20,6 +20,8 @@ export type TokenKind =
   | ","
   | ":="
   | "="
+  /** A sign that means nothing here. */
+  | "sign"
   | "error"
   | "end";
 
@@ -169,6 +171,7 @@ class Lexer {
     if (char === ".") return this.#word(rest, /^\.[\p{L}\p{Nd}_]*/u);
     if (char === "$" || WORD.test(char)) return this.#word(rest, /^\$?[\p{L}\p{Nd}_]*/u);
     const point = rest.codePointAt(0) ?? 0;
+    if (point > 0x20 && point < 0x7f) return this.#one("sign", char);
     return this.#fail(`unrecognized character in action: ${unicode(point)}`);
   }
 

@@ -225,12 +225,6 @@ class Parser {
       if (token.kind === "space") continue;
       if (token.kind === "right" || token.kind === ")") this.#next -= 1;
       else if (token.kind !== "|") throw this.#unexpected(token, "operand");
-      if (token.kind === "|" && !startsTerm(this.#peekWord())) {
-        const next = this.#take();
-        throw next.kind === "right"
-          ? this.#error("missing value for command", next)
-          : this.#unexpected(next, "command");
-      }
       break;
     }
     if (words.length === 0) throw this.#error("empty command");
@@ -243,8 +237,9 @@ class Parser {
     const at = this.#peek().at;
     const names: string[] = [];
     while (this.#peek().kind === "field") names.push(this.#take().text.slice(1));
-    if (term.kind === "field") return { ...term, names: [...term.names, ...names] };
-    if (term.kind === "variable") return { ...term, names: [...term.names, ...names] };
+    // Go places such a node where its second name is.
+    if (term.kind === "field") return { ...term, at, names: [...term.names, ...names] };
+    if (term.kind === "variable") return { ...term, at, names: [...term.names, ...names] };
     if (term.kind === "dot" || term.kind === "nil" || term.kind === "constant") {
       const text = term.kind === "constant" ? term.text : term.kind === "dot" ? "." : "nil";
       throw this.#error(`unexpected . after term ${JSON.stringify(text)}`);

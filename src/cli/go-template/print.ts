@@ -25,7 +25,7 @@ export function format(value: Value): string {
       .map((key) => `${key}:${format(entries[key])}`)
       .join(" ")}]`;
   }
-  return String(value);
+  return typeof value === "bigint" ? value.toString() : `${value as string | boolean}`;
 }
 
 function formatStruct({ fields }: GoStruct): string {

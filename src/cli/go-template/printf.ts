@@ -1,5 +1,5 @@
 import { format, formatNumber } from "./print.ts";
-import { typeName, type Value } from "./value.ts";
+import { goType, type Value } from "./value.ts";
 
 /** fmt.Sprint: a space between two operands when neither is a string. */
 export function sprint(args: readonly Value[]): string {
@@ -24,38 +24,31 @@ interface Verb {
   readonly letter: string;
 }
 
-const VERB = /%([-+# 0]*)(\d+|\*)?(?:\.(\d+|\*)?)?(.?)/gsu;
+type VerbGroups = Readonly<
+  Partial<Record<"flags" | "width" | "point" | "precision" | "letter", string>>
+>;
+
+const VERB =
+  /%(?<flags>[-+# 0]*)(?<width>\d+|\*)?(?<point>\.(?<precision>\d+|\*)?)?(?<letter>.?)/gsu;
 
 /** fmt.Sprintf, with the verbs that templates use: v s q d b o x X c U e f g t T and %, flags, width and precision. */
 export function sprintf(pattern: string, args: readonly Value[]): string {
   let next = 0;
-  const take = (): { arg: Value; isThere: boolean } => {
-    const isThere = next < args.length;
-    const arg = args[next];
-    next += 1;
-    return { arg, isThere };
+  const take = (): Value => args[next++];
+  const numberOf = (text: string | undefined): number | undefined => {
+    if (text === undefined) return undefined;
+    return text === "*" ? Number(take()) : Number(text);
   };
-  const text = pattern.replace(
-    VERB,
-    (
-      whole,
-      flags: string,
-      width: string | undefined,
-      precision: string | undefined,
-      letter: string,
-    ) => {
-      if (letter === "") return "%!(NOVERB)";
-      if (letter === "%") return "%";
-      const number = (given: string | undefined): number | undefined =>
-        given === "*" ? Number(take().arg) : given === undefined ? undefined : Number(given);
-      const wide = number(width);
-      const precise = number(precision) ?? (whole.includes(".") ? 0 : undefined);
-      const { arg, isThere } = take();
-      if (!isThere) return `%!${letter}(MISSING)`;
-      return one({ flags, width: wide ?? 0, precision: precise, letter }, arg);
-    },
-  );
-  const extra = args.slice(next).map((arg) => `${typeName(arg)}=${format(arg)}`);
+  const text = pattern.replace(VERB, (...match) => {
+    const { flags = "", width, point, precision, letter = "" } = match.at(-1) as VerbGroups;
+    if (letter === "") return "%!(NOVERB)";
+    if (letter === "%") return "%";
+    const wide = numberOf(width) ?? 0;
+    const precise = numberOf(precision) ?? (point === undefined ? undefined : 0);
+    if (next >= args.length) return `%!${letter}(MISSING)`;
+    return one({ flags, width: wide, precision: precise, letter }, take());
+  });
+  const extra = args.slice(next).map((arg) => `${goType(arg)}=${format(arg)}`);
   return extra.length === 0 ? text : `${text}%!(EXTRA ${extra.join(", ")})`;
 }
 
@@ -64,12 +57,12 @@ function one(verb: Verb, arg: Value): string {
     return `[${arg.map((item: Value) => one(verb, item)).join(" ")}]`;
   }
   const text = converted(verb, arg);
-  if (text === undefined) return `%!${verb.letter}(${typeName(arg)}=${format(arg)})`;
+  if (text === undefined) return `%!${verb.letter}(${goType(arg)}=${format(arg)})`;
   return padded(verb, text, typeof arg === "number" || typeof arg === "bigint");
 }
 
 function padded({ flags, width, letter }: Verb, text: string, isNumber: boolean): string {
-  const missing = width - [...text].length;
+  const missing = width - Array.from(text).length;
   if (missing <= 0) return text;
   if (flags.includes("-")) return text + " ".repeat(missing);
   if (!flags.includes("0") || (!isNumber && letter !== "x")) return " ".repeat(missing) + text;
@@ -79,7 +72,7 @@ function padded({ flags, width, letter }: Verb, text: string, isNumber: boolean)
 
 function converted(verb: Verb, arg: Value): string | undefined {
   const { letter, precision } = verb;
-  if (letter === "T") return typeName(arg);
+  if (letter === "T") return goType(arg);
   if (letter === "v")
     return typeof arg === "number" || typeof arg === "bigint"
       ? signed(verb, format(arg))
@@ -108,7 +101,7 @@ function signed({ flags }: Verb, text: string): string {
 }
 
 function convertedString({ letter, precision }: Verb, arg: string): string | undefined {
-  const text = precision === undefined ? arg : [...arg].slice(0, precision).join("");
+  const text = precision === undefined ? arg : Array.from(arg).slice(0, precision).join("");
   if (letter === "s") return text;
   if (letter === "q") return quote(text);
   if (letter === "x") return Buffer.from(text).toString("hex");

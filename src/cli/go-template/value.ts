@@ -7,12 +7,12 @@ export type Value = unknown;
 /** A Go method: called with the arguments that the template gives. */
 export type Method = (...args: Value[]) => Value;
 
-/** A Go struct: its fields are known, and another name is an error. A function is a method. */
+/** A Go struct: its fields are known, and another name is an error. A function is a method ({@link Method}). */
 export class GoStruct {
   readonly typeName: string;
-  readonly fields: Readonly<Record<string, Value | Method>>;
+  readonly fields: Readonly<Record<string, Value>>;
 
-  constructor(typeName: string, fields: Readonly<Record<string, Value | Method>>) {
+  constructor(typeName: string, fields: Readonly<Record<string, Value>>) {
     this.typeName = typeName;
     this.fields = fields;
   }
@@ -75,7 +75,7 @@ export function isTrue(value: Value): boolean {
 }
 
 /** Go's name of a value's type, for messages. */
-export function typeName(value: Value): string {
+export function goType(value: Value): string {
   if (value instanceof GoStruct || value instanceof GoMap || value instanceof NilPointer) {
     return value.typeName;
   }

@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { failure } from "../../failure.ts";
@@ -47,7 +47,7 @@ async function run(context: Context): Promise<number> {
   };
   if (given.get(sigProxy) && !tty) proxySignals(api, container.Id);
   const [stream, exit] = await Promise.all([
-    api.hijack("POST", path("containers", container.Id, "attach"), { query }),
+    api.hijack("POST", apiPath("containers", container.Id, "attach"), { query }),
     waitForExit(context, container.Id, "not-running"),
   ]);
   const session = await openSession(stream, options, world);

@@ -68,6 +68,17 @@ export const CONTAINER_LISTING: Listing = {
     Platform: "PLATFORM",
   },
   columns: ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"],
+  raw: [
+    ["container_id", "ID"],
+    ["image", "Image"],
+    ["command", "Command"],
+    ["created_at", "CreatedAt"],
+    ["state", "State"],
+    ["status", "Status"],
+    ["names", "Names"],
+    ["labels", "Labels"],
+    ["ports", "Ports"],
+  ],
 };
 
 const SHORT_ID = 12;

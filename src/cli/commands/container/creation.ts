@@ -12,13 +12,7 @@ import {
   type CreateBody,
   createBody,
 } from "../../container-options/create-body.ts";
-import {
-  ENGINE_FAILED,
-  failure,
-  startFailureStatus,
-  withExitStatus,
-  wrongUse,
-} from "../../failure.ts";
+import { failure, wrongUse } from "../../failure.ts";
 import { openError } from "../../file-error.ts";
 import { type Flag, text, toggle } from "../../flag.ts";
 import { terminalSize } from "../../terminal.ts";
@@ -52,30 +46,32 @@ export interface Wanted {
 export function readWanted(context: Context, verb: "run" | "create"): Wanted {
   const given = context.arguments;
   const pull = given.get(FLAGS.pull);
+  let body: CreateBody;
   try {
     if (!["always", "missing", "never", ""].includes(pull)) {
       throw new Error(
         `invalid pull option: '${pull}': must be one of "always", "missing" or "never"`,
       );
     }
-    const body = createBody(given);
-    checkImage(body.Image);
-    return { name: given.get(FLAGS.name), platform: given.get(FLAGS.platform), body };
+    body = createBody(given);
   } catch (error) {
     throw wrongUse(verb, messageOf(error));
   }
+  try {
+    if (!isImageId(body.Image)) parseReference(body.Image);
+  } catch (error) {
+    // `create` lets the name's error stand alone, `run` says where to read more.
+    throw verb === "run" ? wrongUse(verb, messageOf(error)) : failure(messageOf(error));
+  }
+  return { name: given.get(FLAGS.name), platform: given.get(FLAGS.platform), body };
 }
 
-function checkImage(image: string): void {
-  if (!isImageId(image)) parseReference(image);
-}
-
-/** Creates the container; resolves to its ID. @throws with the exit status of `run` */
+/** Creates the container; resolves to its ID. */
 export async function createContainer(context: Context, wanted: Wanted): Promise<string> {
-  const cidFile = String(wanted.body.HostConfig["ContainerIDFile"] ?? "");
+  const cidFile = wanted.body.HostConfig["ContainerIDFile"] as string;
   if (cidFile !== "" && existsSync(cidFile)) {
     const words = "container ID file found, make sure the other container isn't running or delete";
-    throw failure(`tiffin: ${words} ${cidFile}`, ENGINE_FAILED);
+    throw failure(`tiffin: ${words} ${cidFile}`);
   }
   const created = (await requestContainer(context, wanted)) as { Id: string; Warnings?: string[] };
   for (const warning of created.Warnings ?? []) await context.warn(`WARNING: ${warning}`);
@@ -101,7 +97,7 @@ async function requestContainer(context: Context, wanted: Wanted): Promise<unkno
       const name = familiarReference(withDefaultTag(parseReference(wanted.body.Image)));
       await context.warn(`Unable to find image '${name}' locally`);
     }
-    throw withExitStatus(error, startFailureStatus(error));
+    throw error;
   }
 }
 
@@ -117,6 +113,6 @@ function writeIdFile(file: string, id: string): void {
     writeFileSync(file, id);
   } catch (error) {
     const reason = messageOf(openError(file, error));
-    throw failure(`tiffin: failed to create the container ID file: ${reason}`, ENGINE_FAILED);
+    throw failure(`tiffin: failed to create the container ID file: ${reason}`);
   }
 }

@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { checkEnvironment } from "../../container-options/checks.ts";
 import { readKeyValueFile } from "../../container-options/key-values.ts";
@@ -47,14 +47,14 @@ async function run(context: Context): Promise<number> {
   if (!given.get(detach)) checkTerminal(context, body);
   const size = body.Tty ? await terminalSize(context.world) : undefined;
   const consoleSize = size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] };
-  const created = await context.api.json("POST", path("containers", name, "exec"), {
+  const created = await context.api.json("POST", apiPath("containers", name, "exec"), {
     body: { ...body, ...consoleSize },
   });
   const { Id: id } = created as { Id: string };
   const startBody = { Detach: given.get(detach), Tty: body.Tty, ...consoleSize };
   try {
     if (given.get(detach)) {
-      await context.api.run("POST", path("exec", id, "start"), { body: startBody });
+      await context.api.run("POST", apiPath("exec", id, "start"), { body: startBody });
       return 0;
     }
     return await runAttached(context, id, { body, startBody });
@@ -90,7 +90,9 @@ async function runAttached(
   id: string,
   { body, startBody }: { body: ExecBody; startBody: Readonly<Record<string, unknown>> },
 ): Promise<number> {
-  const stream = await context.api.hijack("POST", path("exec", id, "start"), { body: startBody });
+  const stream = await context.api.hijack("POST", apiPath("exec", id, "start"), {
+    body: startBody,
+  });
   const options = {
     stdin: body.AttachStdin,
     stdout: true,
@@ -103,7 +105,7 @@ async function runAttached(
   const end = await session.end;
   session.close();
   if (end === "detached") return 0;
-  const inspected = (await context.api.json("GET", path("exec", id, "json"))) as {
+  const inspected = (await context.api.json("GET", apiPath("exec", id, "json"))) as {
     Running: boolean;
     ExitCode: number | null;
   };

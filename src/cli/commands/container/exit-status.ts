@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Context } from "../../command.ts";
 import { ENGINE_FAILED } from "../../failure.ts";
 
@@ -13,7 +13,7 @@ export async function waitForExit(
   id: string,
   condition: WaitCondition,
 ): Promise<{ status: Promise<number> }> {
-  const response = await context.api.request("POST", path("containers", id, "wait"), {
+  const response = await context.api.request("POST", apiPath("containers", id, "wait"), {
     query: { condition },
   });
   return { status: readStatus(context, response) };

@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Context } from "../../command.ts";
 
 /** What commands need to know about a container before they connect to it. */
@@ -18,6 +18,6 @@ export async function inspectContainer(
   context: Context,
   name: string,
 ): Promise<InspectedContainer> {
-  const answer = await context.api.json("GET", path("containers", name, "json"));
+  const answer = await context.api.json("GET", apiPath("containers", name, "json"));
   return answer as InspectedContainer;
 }

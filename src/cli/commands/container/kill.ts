@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { text } from "../../flag.ts";
 import { forEachOperand } from "./parallel.ts";
@@ -17,6 +17,6 @@ function run(context: Context): Promise<number> {
   const chosen = context.arguments.get(signal);
   const query = chosen === "" ? {} : { signal: chosen };
   return forEachOperand(context, (name) =>
-    context.api.run("POST", path("containers", name, "kill"), { query }),
+    context.api.run("POST", apiPath("containers", name, "kill"), { query }),
   );
 }

@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { demultiplex } from "../../demultiplex.ts";
 import { text, toggle } from "../../flag.ts";
@@ -42,7 +42,7 @@ async function run(context: Context): Promise<number> {
     ...(given.get(follow) ? { follow: 1 } : {}),
     tail: given.get(tail),
   };
-  const response = await context.api.request("GET", path("containers", container.Id, "logs"), {
+  const response = await context.api.request("GET", apiPath("containers", container.Id, "logs"), {
     query,
   });
   const { output } = context.world;

@@ -5,7 +5,7 @@ import { filterFlag, filtersQuery } from "../../filter.ts";
 import { integer, text, toggle } from "../../flag.ts";
 import { FORMAT_HELP } from "../../format-help.ts";
 import type { Listing } from "../../listing.ts";
-import { plainTable } from "../../listing.ts";
+import { idLines, plainTable } from "../../listing.ts";
 import {
   CONTAINER_LISTING,
   containerRow,
@@ -60,26 +60,27 @@ async function run(context: Context): Promise<number> {
   })) as ContainerSummary[];
   const rows = containers.map((container) => containerRow(container, !given.get(noTrunc)));
   const { output } = context.world;
-  if (isQuiet) await output.out(rows.map((row) => `${String(row["ID"]?.())}\n`).join(""));
+  if (isQuiet) await output.out(idLines(rows));
   else if (chosen === "" || chosen === "table")
     await output.out(plainTable(listing(wantsSize), rows));
   else {
-    const { formatList, structOf } = await import("../../listing.ts");
+    const { formatList, structOf } = await import("../../format-list.ts");
     const structs = rows.map((row) => structOf(TYPE, row));
-    await output.out(formatList(chosen, CONTAINER_LISTING, structs));
+    await output.out(formatList(chosen, listing(wantsSize), structs));
   }
   return 0;
 }
 
 function listing(wantsSize: boolean): Listing {
   if (!wantsSize) return CONTAINER_LISTING;
-  return { ...CONTAINER_LISTING, columns: [...CONTAINER_LISTING.columns, "Size"] };
+  const columns = [...CONTAINER_LISTING.columns, "Size"];
+  return { ...CONTAINER_LISTING, columns, raw: [...CONTAINER_LISTING.raw, ["size", "Size"]] };
 }
 
 /** Runs the format on nothing before anything is asked of the engine; true when it shows the size. */
 async function checkFormat(source: string): Promise<boolean> {
   const { Template } = await import("../../go-template/template.ts");
-  const { structOf } = await import("../../listing.ts");
+  const { structOf } = await import("../../format-list.ts");
   let usesSize = false;
   const row = containerRow(EMPTY_CONTAINER, false);
   const watched = {

@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Context } from "../../command.ts";
 import type { Wanted } from "./creation.ts";
 
@@ -40,7 +40,7 @@ async function requestPlan(context: Context, wanted: Wanted): Promise<readonly P
 
 /** Starts a container and prints what each step cost. */
 export async function startWithTimings(context: Context, id: string): Promise<void> {
-  const answer = await context.api.json("POST", `/tiffin${path("containers", id, "start")}`, {
+  const answer = await context.api.json("POST", `/tiffin${apiPath("containers", id, "start")}`, {
     query: { timings: 1 },
   });
   const { steps } = answer as { steps: PlannedStep[] };

@@ -1,5 +1,5 @@
 import { isTiffinError } from "../../../base/error.ts";
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { failure } from "../../failure.ts";
 import { toggle } from "../../flag.ts";
@@ -33,7 +33,7 @@ function run(context: Context): Promise<number> {
     (operand) => {
       const name = operand.replace(/^\/+|\/+$/g, "");
       if (name === "") throw failure("container name cannot be empty");
-      return context.api.run("DELETE", path("containers", name), { query });
+      return context.api.run("DELETE", apiPath("containers", name), { query });
     },
     (error) => given.get(force) && isTiffinError(error, "not-found"),
   );

@@ -1,7 +1,9 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
+import { choosesStreams } from "../../container-options/process.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { failure, startFailureStatus, withExitStatus } from "../../failure.ts";
+import type { Arguments } from "../../grammar.ts";
 import { type Flag, text, toggle } from "../../flag.ts";
 import { followTerminalSize, openSession, proxySignals } from "../../session.ts";
 import { CREATION_FLAGS, createContainer, readWanted, type Wanted } from "./creation.ts";
@@ -31,7 +33,7 @@ export const command: Command = {
 
 async function run(context: Context): Promise<number> {
   const given = context.arguments;
-  const wanted = forDetached(readWanted(context, "run"), given.get(detach), given.operands.length);
+  const wanted = forDetached(readWanted(context, "run"), given);
   parseDetachKeys(given.get(detachKeys));
   if (given.get(dryRun) || given.get(explain)) {
     const plan = await import("./plan.ts");
@@ -40,14 +42,17 @@ async function run(context: Context): Promise<number> {
     if (given.get(dryRun)) return 0;
   }
   if (!given.get(detach)) checkTerminal(context, wanted.body);
-  const id = await createContainer(context, wanted);
+  const id = await created(context, wanted);
   return wanted.body.AttachStdin || wanted.body.AttachStdout || wanted.body.AttachStderr
     ? runAttached(context, wanted, id)
     : runDetached(context, id);
 }
 
-function forDetached(wanted: Wanted, isDetached: boolean, _operands: number): Wanted {
-  if (!isDetached) return wanted;
+function forDetached(wanted: Wanted, given: Arguments): Wanted {
+  if (!given.get(detach)) return wanted;
+  if (choosesStreams(given)) {
+    throw failure("conflicting options: cannot specify both --attach and --detach");
+  }
   const streams = {
     AttachStdin: false,
     AttachStdout: false,
@@ -55,6 +60,14 @@ function forDetached(wanted: Wanted, isDetached: boolean, _operands: number): Wa
     StdinOnce: false,
   };
   return { ...wanted, body: { ...wanted.body, ...streams } };
+}
+
+async function created(context: Context, wanted: Wanted): Promise<string> {
+  try {
+    return await createContainer(context, wanted);
+  } catch (error) {
+    throw withExitStatus(error, startFailureStatus(error));
+  }
 }
 
 async function runDetached(context: Context, id: string): Promise<number> {
@@ -76,7 +89,7 @@ async function runAttached(context: Context, wanted: Wanted, id: string): Promis
   };
   if (context.arguments.get(sigProxy)) proxySignals(api, id);
   const query = { stream: 1, ...streamQuery(options), detachKeys: options.detachKeys || undefined };
-  const attaching = api.hijack("POST", path("containers", id, "attach"), { query });
+  const attaching = api.hijack("POST", apiPath("containers", id, "attach"), { query });
   const condition = body.HostConfig["AutoRemove"] === true ? "removed" : "next-exit";
   const waiting = waitForExit(context, id, condition);
   const [stream, exit] = await Promise.all([attaching, waiting]);
@@ -116,7 +129,7 @@ async function start(context: Context, id: string): Promise<void> {
       const plan = await import("./plan.ts");
       await plan.startWithTimings(context, id);
     } else {
-      await context.api.run("POST", path("containers", id, "start"));
+      await context.api.run("POST", apiPath("containers", id, "start"));
     }
   } catch (error) {
     throw withExitStatus(error, startFailureStatus(error));

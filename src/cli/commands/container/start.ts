@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { describe, failure } from "../../failure.ts";
@@ -33,7 +33,7 @@ async function startAll(context: Context): Promise<number> {
   const failed: string[] = [];
   for (const name of context.arguments.operands) {
     try {
-      await context.api.run("POST", path("containers", name, "start"));
+      await context.api.run("POST", apiPath("containers", name, "start"));
       await context.print(name);
     } catch (error) {
       await context.warn(describe(error));
@@ -65,12 +65,12 @@ async function startAttached(context: Context, name: string): Promise<number> {
   };
   const condition = container.HostConfig.AutoRemove ? "removed" : "next-exit";
   const [stream, exit] = await Promise.all([
-    api.hijack("POST", path("containers", id, "attach"), { query }),
+    api.hijack("POST", apiPath("containers", id, "attach"), { query }),
     waitForExit(context, id, condition),
   ]);
   const session = await openSession(stream, options, world);
   try {
-    await api.run("POST", path("containers", id, "start"));
+    await api.run("POST", apiPath("containers", id, "start"));
   } catch (error) {
     session.close();
     throw error;

@@ -1,4 +1,4 @@
-import { path } from "../../../api/client.ts";
+import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { aliasOf, integer, text } from "../../flag.ts";
 import { forEachOperand } from "./parallel.ts";
@@ -22,6 +22,6 @@ function run(context: Context): Promise<number> {
     ...(given.has(timeout) ? { t: given.get(timeout) } : {}),
   };
   return forEachOperand(context, (name) =>
-    context.api.run("POST", path("containers", name, "stop"), { query }),
+    context.api.run("POST", apiPath("containers", name, "stop"), { query }),
   );
 }

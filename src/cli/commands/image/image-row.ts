@@ -30,6 +30,13 @@ export const IMAGE_LISTING: Listing = {
     UniqueSize: "UNIQUE SIZE",
   },
   columns: ["Repository", "Tag", "ID", "CreatedSince", "Size"],
+  raw: [
+    ["repository", "Repository"],
+    ["tag", "Tag"],
+    ["image_id", "ID"],
+    ["created_at", "CreatedAt"],
+    ["virtual_size", "Size"],
+  ],
 };
 
 const NONE = "<none>";

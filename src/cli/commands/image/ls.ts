@@ -2,7 +2,7 @@ import type { Command, Context } from "../../command.ts";
 import { filterFlag, filtersQuery } from "../../filter.ts";
 import { text, toggle } from "../../flag.ts";
 import { FORMAT_HELP } from "../../format-help.ts";
-import { formatList, plainTable, structOf } from "../../listing.ts";
+import { idLines, plainTable } from "../../listing.ts";
 import { IMAGE_LISTING, imageRows, type ImageSummary } from "./image-row.ts";
 
 const all = toggle("all", "Show all images (default hides intermediate images)", { short: "a" });
@@ -36,7 +36,7 @@ async function run(context: Context): Promise<number> {
   const { output } = context.world;
   const isPlain = chosen === "" || chosen === "table";
   if (isPlain && given.get(quiet)) {
-    await output.out(rows.map((row) => `${String(row["ID"]?.())}\n`).join(""));
+    await output.out(idLines(rows));
   } else if (isPlain) {
     const columns = options.digests
       ? ["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"]
@@ -46,6 +46,7 @@ async function run(context: Context): Promise<number> {
     const addsDigest =
       options.digests && chosen.startsWith("table") && !chosen.includes("{{.Digest}}");
     const source = addsDigest ? `${chosen}\t{{.Digest}}` : chosen;
+    const { formatList, structOf } = await import("../../format-list.ts");
     const structs = rows.map((row) => structOf("*formatter.imageContext", row));
     await output.out(formatList(source, IMAGE_LISTING, structs));
   }

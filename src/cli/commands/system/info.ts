@@ -63,8 +63,8 @@ async function formatInfo(context: Context, chosen: string): Promise<number> {
     ServerErrors: new NilPointer("[]string"),
     ClientInfo: clientInfo,
   });
-  const { text: shown, error } = template.runPartly(whole);
-  await context.print(shown);
+  const { text: printed, error } = template.runPartly(whole);
+  await context.print(printed);
   if (error !== undefined) throw failure(messageOf(error));
   return 0;
 }
@@ -110,7 +110,7 @@ function serverLines(info: Info): string[] {
 }
 
 function shown(value: unknown): string {
-  return typeof value === "object" ? JSON.stringify(value) : String(value ?? 0);
+  return typeof value === "string" ? value : JSON.stringify(value ?? 0);
 }
 
 function strings(value: unknown): string[] {
@@ -131,7 +131,7 @@ function pluginLines(value: unknown): string[] {
 }
 
 function runtimeLines(info: Info): string[] {
-  const names = Object.keys((info["Runtimes"] ?? {}) as object);
+  const names = Object.keys(info["Runtimes"] ?? {});
   if (names.length === 0) return [];
   return [` Runtimes: ${names.join(" ")}`, ` Default Runtime: ${shown(info["DefaultRuntime"])}`];
 }
