@@ -130,7 +130,7 @@ function condition(value: unknown, where: string): Condition {
   const architectures = list(entry["arches"], `${where}.arches`).map(String);
   const kernel = entry["minKernel"];
   if (kernel === undefined || kernel === "") return { capabilities, architectures };
-  const [, major, minor] = /^(\d+)\.(\d+)$/.exec(String(kernel)) ?? [];
+  const [, major, minor] = /^(\d+)\.(\d+)$/.exec(typeof kernel === "string" ? kernel : "") ?? [];
   if (major === undefined || minor === undefined) {
     throw wrong(`${where}.minKernel ${JSON.stringify(kernel)} is not of the form 4.8`);
   }

@@ -34,7 +34,7 @@ function run(program: Uint8Array, input: { arch: number; nr: number; args: bigin
   let accumulator = 0;
   for (let at = 0; at * 8 < program.length; at++) {
     const value = code.getUint32(at * 8 + 4, true);
-    const jump = (holds: boolean): number => code.getUint8(at * 8 + (holds ? 2 : 3));
+    const jump = (isTrue: boolean): number => code.getUint8(at * 8 + (isTrue ? 2 : 3));
     switch (code.getUint16(at * 8, true)) {
       case BPF_CODE.LOAD:
         accumulator = data.getUint32(value, true);
