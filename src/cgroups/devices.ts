@@ -153,11 +153,10 @@ export function planDeviceFilter(rules: readonly DeviceRule[], directory: Regist
       [4, program.length / INSTRUCTION_SIZE],
       [8, program],
       [8, "Apache"],
-      [4, 0],
-      [4, 0],
+      // The verifier's log (level, size, buffer), kernel version, flags, name: none.
       [8, 0],
-      [4, 0],
-      [4, 0],
+      [8, 0],
+      [8, 0],
       [8, 0],
       [8, 0],
     ],
@@ -172,7 +171,7 @@ export function planDeviceFilter(rules: readonly DeviceRule[], directory: Regist
     ],
   };
   return [
-    call("bpf", [BPF.PROG_LOAD, load, 72], "load the filter for devices", {
+    call("bpf", [BPF.PROG_LOAD, load, 64], "load the filter for devices", {
       result: "device.filter",
     }),
     call("bpf", [BPF.PROG_ATTACH, attach, 20], "attach the filter for devices"),

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { closeSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { register } from "../base/operation.ts";
 import { perform } from "../kernel/perform.ts";
-import { DEFAULT_DEVICE_RULES } from "./devices.ts";
+import { DEFAULT_DEVICE_RULES, planDeviceFilter } from "./devices.ts";
 import { CgroupDriver } from "./driver.ts";
 import { parseLayout } from "./layout.ts";
 import { oomKills } from "./memory.ts";
@@ -136,6 +137,27 @@ describe.skipIf(!isRoot)("CgroupDriver on this host", () => {
     expect(text).toBe("zero\ndone\n");
     await child.exited;
     await driver.remove("devices");
+  });
+
+  test("filters devices by a program on v2, also beside v1", async () => {
+    const unified = driver.paths.unified("program");
+    if (unified === undefined) return console.log("skipped: no cgroup v2 here");
+    const child = start(
+      "program",
+      {},
+      "head -c 1 /dev/zero >/dev/null && echo zero; (: </dev/kmsg) 2>/dev/null && echo kmsg; echo done",
+    );
+    const registers = new Map([["directory", openSync(unified, "r")]]);
+    perform(planDeviceFilter(DEFAULT_DEVICE_RULES, register("directory")), registers);
+    // On v1 the device group would deny it too: outside of it only the program does.
+    const devices = driver.paths.hierarchy("devices");
+    if (devices !== undefined) writeFileSync(`${devices}/cgroup.procs`, String(child.pid));
+    go(child);
+    expect(await new Response(child.stdout).text()).toBe("zero\ndone\n");
+    await child.exited;
+    closeSync(registers.get("directory") ?? -1);
+    await driver.remove("program");
+    return undefined;
   });
 
   test("says which container has no group", () => {

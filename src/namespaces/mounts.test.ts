@@ -130,9 +130,10 @@ if (isInside)
     beforeAll(() => {
       syscall("unshare", CLONE.NEWNS);
       perform(planPrivateTree());
-      work = mkdtempSync("/tmp/tiffin-mounts.");
+      work = mkdtempSync("/var/tmp/tiffin-mounts.");
       root = `${work}/root`;
       mkdirSync(root);
+      // Not below /tmp: a tmpfs cannot be idmapped before Linux 6.3.
       // The tests use paths beside the descriptor, so the root is attached.
       mountTmpfs(root);
       registers = new Map([["root", openSync(root, O.PATH | O.DIRECTORY)]]);
