@@ -1,4 +1,5 @@
 import { TiffinError } from "../base/error.ts";
+import { ChunkDecoder, malformed } from "./client-chunks.ts";
 import type { Connection } from "./client-connection.ts";
 
 export interface ResponseHead {
@@ -8,7 +9,6 @@ export interface ResponseHead {
 }
 
 const MAX_HEAD_BYTES = 64 << 10;
-const MAX_CHUNK_LINE_BYTES = 4 << 10;
 
 /**
  * Reads the head of a response (RFC 9112), passing over interim ones (1xx) except 101, which is an answer.
@@ -106,43 +106,18 @@ async function* readLength(connection: Connection, length: number): AsyncGenerat
 }
 
 async function* readChunks(connection: Connection): AsyncGenerator<Buffer> {
-  for (;;) {
-    const size = Number.parseInt(await readLine(connection), 16);
-    if (!(size >= 0)) throw malformed("a chunk has no size");
-    if (size === 0) {
-      // Trailers, up to the blank line.
-      while ((await readLine(connection)) !== "") continue;
-      return;
-    }
-    yield* readLength(connection, size);
-    await readLine(connection);
-  }
-}
-
-async function readLine(connection: Connection): Promise<string> {
-  let line = "";
-  for (;;) {
-    const chunk = await connection.read();
-    if (chunk === undefined) throw truncated();
-    const end = chunk.indexOf(10);
-    if (end >= 0) {
-      connection.unread(chunk.subarray(end + 1));
-      line += chunk.toString("latin1", 0, end);
-      return line.endsWith("\r") ? line.slice(0, -1) : line;
-    }
-    line += chunk.toString("latin1");
-    if (line.length > MAX_CHUNK_LINE_BYTES) throw malformed("a chunk's size is too long");
+  const decoder = new ChunkDecoder();
+  while (!decoder.isDone) {
+    const bytes = await connection.read();
+    if (bytes === undefined) throw truncated();
+    const { data, rest } = decoder.decode(bytes);
+    if (data.length > 0) yield data;
+    connection.unread(rest);
   }
 }
 
 function truncated(): TiffinError {
   return new TiffinError("unavailable", "The engine closed the connection within an answer", {
     hint: "Look into the engine's log",
-  });
-}
-
-function malformed(why: string): TiffinError {
-  return new TiffinError("internal", `Cannot read the engine's answer: ${why}`, {
-    hint: "Check --host: another program may be listening there",
   });
 }

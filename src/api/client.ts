@@ -208,8 +208,8 @@ export function parseJson(text: string): unknown {
   });
 }
 
-/** Path segments from parts that may hold any character: `path("containers", name, "json")`. */
-export function path(...parts: readonly string[]): string {
+/** Path segments from parts that may hold any character: `apiPath("containers", name, "json")`. */
+export function apiPath(...parts: readonly string[]): string {
   return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
 }
 
@@ -309,7 +309,7 @@ async function engineError(response: ApiResponse): Promise<TiffinError> {
 }
 
 function systemCode(error: unknown): string {
-  return String((error as { code?: unknown } | null)?.code ?? "");
+  return (error as { code?: string } | null)?.code ?? "";
 }
 
 function isNobodyThere(error: unknown): boolean {

@@ -38,6 +38,8 @@ export async function openSession(
   // The first that decides: output's end, or the keys. Input that merely ends decides nothing.
   const detached = input.then((how) => (how === "detached" ? how : new Promise<never>(noop)));
   const end = Promise.race([output, detached]).finally(restore);
+  // It may fail while the caller still waits for the start; it is told when it looks.
+  end.catch(noop);
   const close = (): void => {
     restore();
     stream.close();
