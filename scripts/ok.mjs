@@ -12,7 +12,10 @@ import {
 
 const checks = [
   { name: "format", command: ["node_modules/.bin/biome", "format", "."] },
-  { name: "lint", command: ["node_modules/.bin/oxlint", "--type-aware", "--deny-warnings"] },
+  {
+    name: "lint",
+    command: ["node_modules/.bin/oxlint", "--type-aware", "--deny-warnings", "--format=unix"],
+  },
   { name: "types", command: ["node_modules/.bin/tsc", "--noEmit"] },
   { name: "dead code", command: ["scripts/bun", "node_modules/knip/bin/knip.js"] },
   { name: "house rules", command: ["scripts/bun", "scripts/check-house-rules.ts"] },

@@ -90,13 +90,16 @@ export function tallyOf(xml) {
   };
 }
 
-/** A test file says why with a line that starts with "skipped: "; without one the names of its skipped tests stand. */
+/** A test file says why with lines that start with "skipped: "; without one the names of its skipped tests stand. */
 export function skipReasons(file, xml, output) {
-  const said = [...output.matchAll(/^skipped: (.*)$/gm)].map((match) => `${file}: ${match[1]}`);
-  if (said.length > 0) return [...new Set(said)];
-  return [...xml.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped/g)].map(
-    (match) => `${file}: ${match[1]}`,
+  const said = [...output.matchAll(/^skip(?:ped)?: (.*)$/gm)].map((match) => match[1]);
+  if (said.length > 0) return [...new Set(said)].map((reason) => `${file}: ${reason}`);
+  const names = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped/g)].map((match) =>
+    match[1].replaceAll("&quot;", '"').replaceAll("&lt;", "<").replaceAll("&gt;", ">"),
   );
+  const [first, ...others] = names;
+  if (first === undefined) return [];
+  return [`${file}: ${first}${others.length > 0 ? `, and ${others.length} more` : ""}`];
 }
 
 /** Runs `work` over the items, at most `width` at a time. */

@@ -6,6 +6,7 @@ import { isInstalled, root } from "./setup.mjs";
 
 const tools = [
   { program: "busybox", package: "busybox-static", why: "small root file systems" },
+  { program: "getfattr", package: "attr", why: "extended attributes seen from outside" },
   { program: "mmdebstrap", package: "mmdebstrap", why: "a Debian root file system" },
   { program: "zstd", package: "zstd", why: "archives in zstd" },
   { program: "skopeo", package: "skopeo", why: "archives as skopeo writes them" },
