@@ -13,16 +13,19 @@ import type { HijackedConnection } from "./reply.ts";
 export interface Upgrade {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
-  /** Bytes behind the request's head that have been read already. */
-  readonly head: Uint8Array;
 }
 
 /** Bound of the body of an upgrade request: docker's is `{"Detach":false,"Tty":true}`. */
 const maximumBodyBytes = 1024 * 1024;
 
-/** The body and nothing of the stream behind it. What follows goes back to the socket. */
-export async function* upgradeBody({ request, socket, head }: Upgrade): AsyncGenerator<Uint8Array> {
+/** Takes an upgrade request over: from now on all that the client sends comes from the socket. */
+export function upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Upgrade {
   if (head.length > 0) socket.unshift(Buffer.from(head));
+  return { request, socket };
+}
+
+/** The body and nothing of the stream behind it; what follows goes back to the socket. */
+export async function* upgradeBody({ request, socket }: Upgrade): AsyncGenerator<Uint8Array> {
   if (request.headers["transfer-encoding"] !== undefined) {
     throw invalidArgument("An upgrade request needs a body with Content-Length");
   }

@@ -2,13 +2,13 @@ import { createServer as createHttpServer, STATUS_CODES } from "node:http";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { chmodSync, existsSync, unlinkSync } from "node:fs";
 import { connect, createServer as createNetServer } from "node:net";
-import type { Server as NetServer, Socket } from "node:net";
+import type { Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import type { Engine } from "../engine/engine.ts";
 import { formatApiVersion, maximumApiVersion, splitVersion } from "./api-version.ts";
 import { errorReply } from "./error-reply.ts";
-import { acceptUpgrade, plainConnection, upgradeBody, writeAndDrain } from "./hijack.ts";
+import { acceptUpgrade, plainConnection, upgrade, upgradeBody, writeAndDrain } from "./hijack.ts";
 import { productVersion } from "./product.ts";
 import type { HijackedConnection, Reply, StreamReply } from "./reply.ts";
 import { apiRoutes } from "./routes.ts";
@@ -33,29 +33,34 @@ const closingMilliseconds = 2000;
  */
 export async function serveApi(engine: Engine, options: ServeOptions): Promise<ApiServer> {
   const http = createHttpServer();
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Duplex, AbortController>();
   const serving: Serving = {
     engine,
     find: router(apiRoutes),
+    sockets,
     closing: new AbortController(),
     atWork: new Set(),
   };
   configure(http, serving);
   // Bun's HTTP server cannot listen on a descriptor, and parses upgrades differently when it listens by itself.
   const listener = createNetServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
+    const ended = new AbortController();
+    sockets.set(socket, ended);
+    socket.once("end", () => ended.abort());
     socket.once("close", () => sockets.delete(socket));
     // A client that resets its connection is no event; what was at work sees "close".
     socket.on("error", () => undefined);
     http.emit("connection", socket);
   });
   await listen(listener, options.listen);
-  return { close: () => close(serving, listener, sockets) };
+  return { close: () => close(serving, listener) };
 }
 
 interface Serving {
   readonly engine: Engine;
   readonly find: Router;
+  /** Connections, each with a signal for the client's end of it. */
+  readonly sockets: ReadonlyMap<Duplex, AbortController>;
   readonly closing: AbortController;
   readonly atWork: Set<Promise<void>>;
 }
@@ -91,7 +96,14 @@ async function answerRequest(
   // An "aborted" body ends whoever reads it; unread, its error is nobody's.
   request.on("error", () => undefined);
   const signal = AbortSignal.any([gone.signal, serving.closing.signal]);
-  const reply = await handle(serving, { request, body: request, signal });
+  // Whoever closes its side of a plain request wants no endless stream, as Go's server sees it too. A client that has
+  // left looks the same until something is written to it. Short answers are still sent.
+  const ended = serving.sockets.get(request.socket)?.signal ?? signal;
+  const reply = await handle(serving, {
+    request,
+    body: request,
+    signal: AbortSignal.any([signal, ended]),
+  });
   if (gone.signal.aborted) return abandon(reply);
   for (const [name, value] of Object.entries(commonHeaders())) response.setHeader(name, value);
   if (reply.kind === "stream") return sendStream(reply, request, response);
@@ -129,11 +141,12 @@ async function answerUpgrade(
   socket.once("close", () => gone.abort());
   socket.on("error", () => undefined);
   const signal = AbortSignal.any([gone.signal, serving.closing.signal]);
-  const upgrade = { request, socket, head };
-  const reply = await handle(serving, { request, body: upgradeBody(upgrade), signal });
+  const asked = upgrade(request, socket, head);
+  const body = upgradeBody(asked);
+  const reply = await handle(serving, { request, body, signal });
   if (gone.signal.aborted) return abandon(reply);
   if (reply.kind === "hijack") {
-    const connection = acceptUpgrade(upgrade, reply.contentType, signal);
+    const connection = acceptUpgrade(asked, reply.contentType, signal);
     return carry(reply.run(connection), () => socket.end());
   }
   return carry(sendRaw(reply, socket, signal), () => socket.end());
@@ -316,17 +329,13 @@ async function removeStaleSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-async function close(
-  serving: Serving,
-  listener: NetServer,
-  sockets: ReadonlySet<Socket>,
-): Promise<void> {
+async function close(serving: Serving, listener: NetServer): Promise<void> {
   const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
   serving.closing.abort();
   const patience = Promise.withResolvers<void>();
   const timer = setTimeout(patience.resolve, closingMilliseconds);
   await Promise.race([Promise.allSettled(serving.atWork), patience.promise]);
   clearTimeout(timer);
-  for (const socket of sockets) socket.destroy();
+  for (const socket of serving.sockets.keys()) socket.destroy();
   await closed;
 }

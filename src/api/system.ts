@@ -65,6 +65,8 @@ function readVersion({ engine }: ApiRequest): JsonReply {
 function readInfo(request: ApiRequest): JsonReply {
   const { engine } = request;
   const { host } = engine;
+  // No other program takes part.
+  const commit = isAtLeast(request.version, 1, 48) ? { ID: "" } : { ID: "", Expected: "" };
   return json({
     ID: engine.id,
     ...countContainers(engine.containers()),
@@ -107,9 +109,9 @@ function readInfo(request: ApiRequest): JsonReply {
     LiveRestoreEnabled: true,
     Isolation: "",
     InitBinary: "",
-    ContainerdCommit: { ID: "" },
-    RuncCommit: { ID: "" },
-    InitCommit: { ID: "" },
+    ContainerdCommit: commit,
+    RuncCommit: commit,
+    InitCommit: commit,
     SecurityOptions: ["name=seccomp,profile=builtin", "name=userns", "name=cgroupns"],
     Warnings: null,
   });

@@ -1,0 +1,348 @@
+import { describe, expect, test } from "bun:test";
+import { isTiffinError, type TiffinError } from "../base/error.ts";
+import type { ContainerSpec } from "../engine/types.ts";
+import { readContainerSpec } from "./container-config.ts";
+// Bodies as docker's command line 28.2.2 sends them.
+import bodies from "./fixture/create-bodies.json" with { type: "json" };
+import { JsonObject } from "./json-object.ts";
+
+function read(body: object): ContainerSpec {
+  return readContainerSpec(new JsonObject(body));
+}
+
+function readHost(hostConfig: object, config: object = {}): ContainerSpec {
+  return read({ Image: "box", ...config, HostConfig: hostConfig });
+}
+
+function refusal(body: object): TiffinError {
+  try {
+    read(body);
+  } catch (error) {
+    if (isTiffinError(error)) return error;
+    throw error;
+  }
+  throw new Error("it was accepted");
+}
+
+describe("a create body of docker's command line", () => {
+  test("without options asks for nothing but the image and its command", () => {
+    expect(read(bodies.plain)).toEqual({
+      image: "bb:1",
+      entrypoint: null,
+      command: ["true"],
+      environment: [],
+      workingDirectory: "",
+      user: "",
+      groupAdd: [],
+      hostname: "",
+      domainname: "",
+      tty: false,
+      openStdin: false,
+      stdinOnce: false,
+      attachStdin: false,
+      attachStdout: true,
+      attachStderr: true,
+      labels: {},
+      stopSignal: "",
+      stopTimeoutSeconds: null,
+      exposedPorts: [],
+      volumes: [],
+      autoRemove: false,
+      init: false,
+      readOnlyRootfs: false,
+      privileged: false,
+      capAdd: [],
+      capDrop: [],
+      securityOptions: [],
+      mounts: [],
+      devices: [],
+      pidMode: "",
+      ipcMode: "",
+      utsMode: "",
+      usernsMode: "",
+      cgroupnsMode: "",
+      networkMode: "default",
+      ulimits: [],
+      sysctls: {},
+      shmBytes: 0,
+      timeOffsetSeconds: 0,
+      resources: {},
+      oomScoreAdjust: 0,
+      logDriver: "",
+      logOptions: {},
+      restartPolicy: { name: "no", maximumRetryCount: 0 },
+      annotations: {},
+    });
+  });
+
+  test("with limits, a bind and a tmpfs keeps each", () => {
+    const spec = read(bodies.short);
+    expect(spec.networkMode).toBe("none");
+    expect(spec.labels).toEqual({ a: "b" });
+    expect(spec.resources).toEqual({ memoryBytes: 67108864, nanoCpus: 500000000 });
+    expect(
+      spec.mounts.map(({ asked, target, readOnly, options }) => [asked, target, readOnly, options]),
+    ).toEqual([
+      ["volume-flag", "/mnt", true, []],
+      ["tmpfs-flag", "/run", false, ["size=1m"]],
+    ]);
+  });
+
+  test("with many options keeps each", () => {
+    const spec = read(bodies.long);
+    expect(spec).toMatchObject({
+      entrypoint: ["/bin/sh"],
+      command: ["-c", 'echo "a b"'],
+      environment: ["A=b"],
+      hostname: "h.example.com",
+      workingDirectory: "/w",
+      stopSignal: "INT",
+      stopTimeoutSeconds: 3,
+      exposedPorts: ["80/tcp"],
+      tty: true,
+      openStdin: true,
+      stdinOnce: true,
+      init: true,
+      readOnlyRootfs: true,
+      capAdd: ["CAP_NET_ADMIN"],
+      capDrop: ["ALL"],
+      securityOptions: ["no-new-privileges"],
+      groupAdd: ["5"],
+      devices: [{ hostPath: "/dev/null", containerPath: "/dev/x", access: "rw" }],
+      ulimits: [{ name: "nofile", soft: 10, hard: 20 }],
+      sysctls: { "net.core.somaxconn": "5" },
+      resources: { cpuShares: 5, pidsLimit: 4 },
+    });
+    expect(spec.mounts).toEqual([
+      {
+        asked: "volume-flag",
+        type: "bind",
+        source: "/tmp",
+        target: "/c",
+        readOnly: false,
+        propagation: "rslave",
+        createSource: true,
+        asOwner: false,
+        options: [],
+      },
+      {
+        asked: "mount-flag",
+        type: "bind",
+        source: "/tmp",
+        target: "/a",
+        readOnly: true,
+        propagation: "",
+        createSource: false,
+        asOwner: false,
+        options: [],
+      },
+      {
+        asked: "mount-flag",
+        type: "tmpfs",
+        source: "",
+        target: "/b",
+        readOnly: false,
+        propagation: "",
+        createSource: false,
+        asOwner: false,
+        options: ["size=1048576", "mode=1770"],
+      },
+    ]);
+  });
+
+  test("that publishes a port is refused, naming the option", () => {
+    const error = refusal(bodies.publish);
+    expect(error.code).toBe("not-implemented");
+    expect(error.message).toBe(
+      "Cannot create container: option PortBindings (--publish) is not supported yet",
+    );
+  });
+});
+
+describe("a create body", () => {
+  test("tells an absent entrypoint from an empty one", () => {
+    expect(read({ Image: "box" })).toMatchObject({ entrypoint: null, command: null });
+    expect(read({ Image: "box", Entrypoint: [], Cmd: [] })).toMatchObject({
+      entrypoint: [],
+      command: [],
+    });
+    expect(read({ Image: "box", Entrypoint: [""] }).entrypoint).toEqual([""]);
+  });
+
+  test("may hold a command as one string", () => {
+    expect(read({ Image: "box", Cmd: "true" }).command).toEqual(["true"]);
+  });
+
+  test("is read without regard to the case of names", () => {
+    expect(read({ image: "box", hostconfig: { privileged: true } }).privileged).toBe(true);
+  });
+
+  test("may set the time namespace by annotation", () => {
+    const spec = readHost({ Annotations: { "dev.tiffin.time-offset": "-3600.5", other: "x" } });
+    expect(spec.timeOffsetSeconds).toBe(-3600.5);
+    expect(spec.annotations).toEqual({ other: "x" });
+  });
+
+  test("turns docker's two empty lists into systempaths=unconfined", () => {
+    expect(readHost({ MaskedPaths: [], ReadonlyPaths: [] }).securityOptions).toEqual([
+      "systempaths=unconfined",
+    ]);
+  });
+
+  test("normalizes capabilities as docker keeps them", () => {
+    expect(readHost({ CapAdd: ["net_admin", "CAP_SYS_TIME", "all"] }).capAdd).toEqual([
+      "CAP_NET_ADMIN",
+      "CAP_SYS_TIME",
+      "ALL",
+    ]);
+  });
+
+  test("may switch the image's health check off", () => {
+    expect(() => read({ Image: "box", Healthcheck: { Test: ["NONE"] } })).not.toThrow();
+  });
+});
+
+describe("what docker refuses is refused in its words", () => {
+  const cases: [what: string, body: object, message: string][] = [
+    ["no image", {}, "Config cannot be empty in order to create a container"],
+    [
+      "a relative working directory",
+      { Image: "box", WorkingDir: "x" },
+      "the working directory 'x' is invalid, it needs to be an absolute path",
+    ],
+    [
+      "a variable without a name",
+      { Image: "box", Env: ["=x"] },
+      "invalid environment variable: =x",
+    ],
+    ["an unknown signal", { Image: "box", StopSignal: "FOO" }, "Invalid signal: FOO"],
+    [
+      "a negative shm",
+      { Image: "box", HostConfig: { ShmSize: -4 } },
+      "SHM size can not be less than 0",
+    ],
+    [
+      "--rm with a restart policy",
+      { Image: "box", HostConfig: { AutoRemove: true, RestartPolicy: { Name: "always" } } },
+      "can't create 'AutoRemove' container with restart policy",
+    ],
+    [
+      "a bind with too many parts",
+      { Image: "box", HostConfig: { Binds: ["/x:/y:ro:w"] } },
+      "invalid volume specification: '/x:/y:ro:w'",
+    ],
+    [
+      "a relative target",
+      { Image: "box", HostConfig: { Binds: ["/x:y"] } },
+      "invalid volume specification: '/x:y': invalid mount config for type \"bind\": invalid mount path: 'y' mount path must be absolute",
+    ],
+    [
+      "an unknown mode",
+      { Image: "box", HostConfig: { Binds: ["/x:/y:foo"] } },
+      "invalid mode: foo",
+    ],
+    [
+      "two modes of one kind",
+      { Image: "box", HostConfig: { Binds: ["/x:/y:ro,rw"] } },
+      "invalid mode: ro,rw",
+    ],
+    [
+      "one target twice",
+      { Image: "box", HostConfig: { Binds: ["/x:/y"], Tmpfs: { "/y": "" } } },
+      "Duplicate mount point: /y",
+    ],
+    [
+      "a mount of an unknown type",
+      { Image: "box", HostConfig: { Mounts: [{ Type: "foo", Target: "/x" }] } },
+      'invalid mount config for type "foo": mount type unknown',
+    ],
+    [
+      "a bind mount without a source",
+      { Image: "box", HostConfig: { Mounts: [{ Type: "bind", Target: "/x" }] } },
+      'invalid mount config for type "bind": field Source must not be empty',
+    ],
+    [
+      "a field of the wrong type",
+      { Image: "box", HostConfig: { Memory: "1g" } },
+      "invalid JSON: HostConfig.Memory must be a whole number",
+    ],
+  ];
+  for (const [what, body, message] of cases) {
+    test(what, () => {
+      const error = refusal(body);
+      expect(error.message).toBe(message);
+      expect(error.code).toBe("invalid-argument");
+    });
+  }
+});
+
+describe("what the engine has no part for is refused, not ignored", () => {
+  const cases: [option: string, config: object, hostConfig: object][] = [
+    ["PortBindings", {}, { PortBindings: { "80/tcp": [{ HostPort: "" }] } }],
+    ["PublishAllPorts", {}, { PublishAllPorts: true }],
+    ["Links", {}, { Links: ["a:b"] }],
+    ["VolumesFrom", {}, { VolumesFrom: ["a"] }],
+    ["BlkioWeight", {}, { BlkioWeight: 10 }],
+    ["DeviceRequests", {}, { DeviceRequests: [{ Count: -1 }] }],
+    ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
+    ["RestartPolicy", {}, { RestartPolicy: { Name: "always" } }],
+    ["Healthcheck", { Healthcheck: { Test: ["CMD", "true"] } }, {}],
+    ["Dns", {}, { Dns: ["1.1.1.1"] }],
+    ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],
+    ["LogConfig.Type", {}, { LogConfig: { Type: "syslog" } }],
+    ["Runtime", {}, { Runtime: "runc" }],
+    ["MaskedPaths", {}, { MaskedPaths: ["/proc/kcore"], ReadonlyPaths: [] }],
+    ["MacAddress", { MacAddress: "02:00:00:00:00:01" }, {}],
+  ];
+  for (const [option, config, hostConfig] of cases) {
+    test(option, () => {
+      const error = refusal({ Image: "box", ...config, HostConfig: hostConfig });
+      expect(error.code).toBe("not-implemented");
+      expect(error.message).toContain(option);
+      expect(error.hint).toBeString();
+    });
+  }
+
+  test("named volumes", () => {
+    expect(refusal({ Image: "box", HostConfig: { Binds: ["data:/x"] } }).code).toBe(
+      "not-implemented",
+    );
+    expect(
+      refusal({
+        Image: "box",
+        HostConfig: { Mounts: [{ Type: "volume", Source: "data", Target: "/x" }] },
+      }).code,
+    ).toBe("not-implemented");
+  });
+
+  test("settings of a network", () => {
+    const error = refusal({
+      Image: "box",
+      NetworkingConfig: { EndpointsConfig: { default: { Aliases: ["web"] } } },
+    });
+    expect(error.message).toContain("--network-alias");
+  });
+
+  test("a network that does not exist", () => {
+    expect(refusal({ Image: "box", HostConfig: { NetworkMode: "front" } }).code).toBe(
+      "not-implemented",
+    );
+  });
+});
+
+describe("binds", () => {
+  test("of one path are anonymous volumes", () => {
+    const spec = readHost({ Binds: ["/data"] }, { Volumes: { "/more/": {} } });
+    expect(spec.volumes).toEqual(["/more", "/data"]);
+    expect(spec.mounts).toEqual([]);
+  });
+
+  test("may map the owner to the container's user", () => {
+    const [mount] = readHost({ Binds: ["/src:/dst:me,ro,z"] }).mounts;
+    expect(mount).toMatchObject({ asOwner: true, readOnly: true, options: ["z"] });
+  });
+
+  test("take an anonymous volume's place at the same path", () => {
+    expect(readHost({ Binds: ["/src:/dst"] }, { Volumes: { "/dst": {} } }).volumes).toEqual([]);
+  });
+});
