@@ -4,7 +4,7 @@ import { register } from "../base/operation.ts";
 import { perform } from "../kernel/perform.ts";
 import { DEFAULT_DEVICE_RULES, planDeviceFilter } from "./devices.ts";
 import { CgroupDriver } from "./driver.ts";
-import { parseLayout } from "./layout.ts";
+import { type CgroupLayout, parseLayout, readLayout } from "./layout.ts";
 import { oomKills } from "./memory.ts";
 import { DriverPaths } from "./paths.ts";
 import { planCgroups } from "./plan.ts";
@@ -13,8 +13,16 @@ const MB = 1024 * 1024;
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.log("skipped: tests that make cgroups (not root)");
 
-describe.skipIf(!isRoot)("CgroupDriver on this host", () => {
-  const driver = isRoot ? new CgroupDriver(`test-${process.pid}`) : (undefined as never);
+/** This host's own layout, and where it has v1 hierarchies also without v2 beside them. */
+function layouts(): [string, CgroupLayout][] {
+  const own = readLayout();
+  const v1: [string, CgroupLayout][] =
+    own.kind === "hybrid" ? [["v1", { ...own, kind: "v1", unified: null }]] : [];
+  return [[own.kind, own], ...v1];
+}
+
+describe.skipIf(!isRoot).each(layouts())("CgroupDriver on %s", (kind, layout) => {
+  const driver = new CgroupDriver(`test-${kind}-${process.pid}`, layout);
   const children: Bun.Subprocess[] = [];
 
   beforeAll(() => driver.prepare());

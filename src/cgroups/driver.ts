@@ -19,6 +19,7 @@ import type { CgroupWrite } from "./write.ts";
 /** Removing may have to wait for the last process to be gone: 2 s in all. */
 const REMOVE_ROUNDS = 100;
 const REMOVE_PAUSE_MS = 20;
+const KILL_ROUNDS = 100;
 
 /**
  * The cgroups of one engine's containers, on v1, v2 and hybrid hosts. Starting a container is a plan; what concerns running ones
@@ -96,12 +97,20 @@ export class CgroupDriver {
       writeFileSync(`${unified}/cgroup.kill`, "1");
       return;
     }
-    if (this.mainGroup(containerId) === undefined) return;
-    this.freeze(containerId);
-    try {
-      for (const pid of this.processes(containerId)) signal(pid);
-    } finally {
-      this.thaw(containerId);
+    // Who forks while the freezer is still at work leaves children that the next round finds.
+    const signalled = new Set<number>();
+    for (let round = 0; round < KILL_ROUNDS; round++) {
+      const missed = this.processes(containerId).filter((pid) => !signalled.has(pid));
+      if (missed.length === 0) return;
+      this.freeze(containerId);
+      try {
+        for (const pid of this.processes(containerId)) {
+          signal(pid);
+          signalled.add(pid);
+        }
+      } finally {
+        this.thaw(containerId);
+      }
     }
   }
 
@@ -142,24 +151,21 @@ export class CgroupDriver {
       for (const write of writesV2(resources)) applyWrite(main, write);
       return;
     }
-    for (const write of raisingOrder(writesV1(resources, this.paths.parentSets), (file) =>
-      readNumber(`${this.group("memory", containerId)}/${file}`),
-    )) {
-      const group = this.group(write.controller, containerId);
-      const isNew = !existsSync(group);
-      if (isNew) mkdirSync(group);
-      applyWrite(group, write);
-      // After the last write to it would be better for cpuset, which needs both values before it takes anyone.
-      if (isNew && write.controller !== "cpuset") this.moveAll(containerId, group);
+    const memory = this.paths.hierarchy("memory");
+    const writes = raisingOrder(writesV1(resources, this.paths.parentSets), (file) =>
+      memory === undefined ? 0 : readNumber(`${this.paths.group(memory, containerId)}/${file}`),
+    );
+    const changed = new Map<string, CgroupWrite[]>();
+    for (const write of writes) {
+      const group = this.paths.group(this.paths.required(write.controller), containerId);
+      changed.set(group, [...(changed.get(group) ?? []), write]);
     }
-    const cpuset = this.paths.hierarchy("cpuset");
-    if (cpuset !== undefined && existsSync(this.paths.group(cpuset, containerId))) {
-      this.moveAll(containerId, this.paths.group(cpuset, containerId));
+    for (const [group, itsWrites] of changed) {
+      mkdirSync(group, { recursive: true });
+      for (const write of itsWrites) applyWrite(group, write);
+      // A group that was not needed before is empty; a cpuset takes processes only now that it has both values.
+      this.moveAll(containerId, group);
     }
-  }
-
-  private group(controller: CgroupWrite["controller"], containerId: string): string {
-    return this.paths.group(this.paths.required(controller), containerId);
   }
 
   /** Processes may fork meanwhile: until all that the container has are in the group. */
@@ -176,9 +182,14 @@ export class CgroupDriver {
     return this.paths.groups(containerId).filter((group) => existsSync(group));
   }
 
-  /** The group that holds all of the container's processes. */
+  /** A group that holds all of the container's processes: v2's, else one of those that every container is in. */
   private mainGroup(containerId: string): string | undefined {
-    return this.groups(containerId)[0];
+    const joined = this.paths.alwaysJoined.flatMap((controller) => {
+      const hierarchy = this.paths.hierarchy(controller);
+      return hierarchy === undefined ? [] : [this.paths.group(hierarchy, containerId)];
+    });
+    const candidates = [this.paths.unified(containerId) ?? [], joined].flat();
+    return candidates.find((group) => existsSync(group));
   }
 
   private freezerState(containerId: string): string | undefined {
