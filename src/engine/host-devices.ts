@@ -47,7 +47,9 @@ function find({ hostPath, containerPath }: DeviceSpec): FoundDevice[] {
   const real = resolve(hostPath);
   const status = statSync(real);
   if (status.isDirectory()) {
-    return devicesBelow(real).map((path) => readNode(path, containerPath + path.slice(real.length)));
+    return devicesBelow(real).map((path) =>
+      readNode(path, containerPath + path.slice(real.length)),
+    );
   }
   if (!status.isCharacterDevice() && !status.isBlockDevice()) {
     throw invalidArgument(`Cannot add device "${hostPath}": not a device node`);

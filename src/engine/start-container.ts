@@ -11,6 +11,7 @@ import { type EngineContext, emitContainerEvent } from "./context.ts";
 import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { planContainer } from "./plan-container.ts";
+import { deleteContainer } from "./remove-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import { timestamp } from "./timestamp.ts";
 
@@ -121,8 +122,13 @@ async function undoStart(
   await context.cgroups.remove(id);
   rmSync(containerDirectories(context.places, id).run, { recursive: true, force: true });
   const exitCode = failedExitCode(error);
-  context.containers.update(id, { phase: "settled", state: { exitCode, error: messageOf(error) } });
+  const failed = context.containers.update(id, {
+    phase: "settled",
+    state: { exitCode, error: messageOf(error) },
+  });
   process?.finish(undefined);
+  context.waiters.notify(id, "exit", { exitCode });
+  if (container.spec.autoRemove) await deleteContainer(context, failed);
 }
 
 function startError(container: StoredContainer, error: unknown): TiffinError {
