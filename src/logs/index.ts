@@ -10,6 +10,7 @@
  */
 export { compressRotated } from "./compress-rotated.ts";
 export { type CopyRequest, copyLog } from "./copy-log.ts";
+export { type LogCompressor, startLogCompressor } from "./log-compressor.ts";
 export { logSizeBytes, nextLogNumber } from "./log-files.ts";
 export { type LogOptions, parseLogOptions } from "./log-options.ts";
 export type { LogControl, LogRequest } from "./log-request.ts";
