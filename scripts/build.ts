@@ -21,8 +21,16 @@ function run(command: string[], what: string): string {
   return stdout.toString();
 }
 
-// ES modules, since bytecode is CommonJS by default and that has no top-level await.
-const flags = ["--compile", "--bytecode", "--format=esm", "--minify-syntax", "--sourcemap=none"];
+const flags = [
+  "--compile",
+  "--bytecode",
+  // Bytecode is CommonJS by default, and that has no top-level await.
+  "--format=esm",
+  // What a command imports only when it needs it stays in a chunk of its own: a fifth less CPU for a short command.
+  "--splitting",
+  "--minify-syntax",
+  "--sourcemap=none",
+];
 try {
   run(
     [process.execPath, "build", ...flags, ...entrypoints, `--outfile=${unfinished}`],
