@@ -1,5 +1,7 @@
-import type { Resources } from "../cgroups/resources.ts";
+import type { ContainerSpec } from "../engine/types.ts";
 import type { JsonObject } from "./json-object.ts";
+
+type Resources = ContainerSpec["resources"];
 
 /** The limits of a HostConfig; the engine checks them. Docker's zero is no limit and becomes an absent field. */
 export function readResources(hostConfig: JsonObject): Resources {
