@@ -7,7 +7,7 @@
 
 enum { EAGAIN_ = 11, EINTR_ = 4, POLLIN_ = 1, POLLOUT_ = 4, POLLERR_ = 8, POLLHUP_ = 16 };
 enum { MAX_CLIENTS = 12, CHUNK = 32768, LOG_BUFFER = 65536, LINE_PREFIX = 45, INPUT = 8192, PATIENCE_MS = 2000 };
-enum { O_CREAT_APPEND = 0102101, O_CREAT_TRUNC = 0101101, O_NONBLOCK_ = 04000, CLOEXEC_ = 02000000 };
+enum { O_CREAT_APPEND = 02102, O_CREAT_TRUNC = 01101, O_NONBLOCK_ = 04000, CLOEXEC_ = 02000000 };
 
 struct client {
   int fd;              // 0: free
@@ -36,8 +36,11 @@ static struct { int ended, status; u64 time; } process;
 
 static void open_log(void) {
   log.fd = (int)SYS(openat, config->log_directory, "log", O_CREAT_APPEND | CLOEXEC_, 0640);
-  u8 stat[256];
+  u8 stat[256], last = '\n';
   log.size = SYS(fstat, log.fd, stat) == 0 ? *(u64 *)(stat + 48) : 0;
+  // A supervisor that was killed may have left a torn line.
+  if (log.size) SYS(pread64, log.fd, &last, 1, log.size - 1);
+  if (last != '\n') log.size += SYS(write, log.fd, "\n", 1) == 1;
 }
 
 static char *put_number(char *end, u64 value, int width) {

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { serveApi } from "./api/server.ts";
 import { messageOf, isTiffinError } from "./base/error.ts";
 import { openEngine } from "./engine/open-engine.ts";
+import { restWhenIdle } from "./engine/rest-when-idle.ts";
 import type { Places } from "./engine/types.ts";
 
 /**
@@ -16,10 +17,13 @@ export async function runEngine(places: Places): Promise<number> {
     const api = await serveApi(engine, { listen: places.socket });
     const pidFile = join(places.run, "engine.pid");
     writeFileSync(pidFile, `${process.pid}\n`);
+    const stopResting = restWhenIdle();
     await stopSignal();
+    stopResting();
     await api.close();
-    await engine.close();
+    // Before the places are free for another engine, which writes its own.
     rmSync(pidFile, { force: true });
+    await engine.close();
     return 0;
   } catch (error) {
     console.error(`tiffin engine: ${messageOf(error)}`);

@@ -12,3 +12,8 @@ export function logSettings(
   const { maxBytes, maxFiles } = parseLogOptions(spec.logOptions);
   return { directory, maxBytes, keep: Math.max(maxFiles - 1, 0), next };
 }
+
+/** Whether rotated files are to be compressed. */
+export function compressesLog(spec: ContainerSpec): boolean {
+  return spec.logDriver !== "none" && parseLogOptions(spec.logOptions).compress;
+}

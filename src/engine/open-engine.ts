@@ -9,6 +9,8 @@ import { closeFd, lockFile } from "../kernel/process.ts";
 import { createLauncher } from "../launch/launcher.ts";
 import { launcherExecutable } from "../launch/launcher-executable.ts";
 import { LayerStore } from "../layers/layer-store.ts";
+import { startLogCompressor } from "../logs/index.ts";
+import { containerDirectories } from "./container-directories.ts";
 import { ContainerTable } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -18,6 +20,7 @@ import { ExecTable } from "./exec-table.ts";
 import { readHostDetails } from "./host-details.ts";
 import { readHostFacts } from "./host-facts.ts";
 import { KeyedLock } from "./keyed-lock.ts";
+import { compressesLog } from "./log-settings.ts";
 import { recover } from "./recover.ts";
 import type { Places } from "./types.ts";
 import { WaiterList } from "./wait-container.ts";
@@ -57,15 +60,28 @@ export async function openEngine(places: Places): Promise<Engine> {
     shortRunPath: `/proc/self/fd/${processes}`,
   };
   await recover(context);
+  const compressor = startLogCompressor({
+    directories: () => compressedLogs(context),
+    onError: (directory, error) =>
+      console.error(`tiffin: compressing the log in ${directory}:`, error),
+  });
   return {
     ...engineVerbs(context),
     close: async () => {
+      await compressor.close();
       for (const process of context.processes.values()) process.release();
       context.launcher.close();
       database.close();
       for (const fd of [processes, ...locks]) closeFd(fd);
     },
   };
+}
+
+function compressedLogs({ containers, places }: EngineContext): string[] {
+  return containers
+    .all()
+    .filter(({ spec }) => compressesLog(spec))
+    .map(({ id }) => containerDirectories(places, id).logs);
 }
 
 function takeLock(path: string): number {
