@@ -121,13 +121,25 @@ function waitContainer(request: ApiRequest): StreamReply {
     condition,
     request.signal,
   );
-  // The stream below awaits it; should the client leave before that, a rejection is nobody's.
-  result.catch(() => undefined);
   return stream(
     "application/json",
-    async (sink) => sink.write(`${JSON.stringify(formatWait(await result))}\n`),
+    async (sink) => {
+      const answer = formatWait(await unlessAborted(result, request.signal));
+      await sink.write(`${JSON.stringify(answer)}\n`);
+    },
     { headersFirst: isAtLeast(request.version, 1, 30) },
   );
+}
+
+/** A wait that nobody is there for any more must not be held for ever. @throws unavailable */
+function unlessAborted<Value>(result: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void =>
+      reject(new TiffinError("unavailable", "The engine closes, or the client has left"));
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
 }
 
 function formatWait({ exitCode, error }: WaitResult): object {

@@ -207,6 +207,15 @@ describe("a stream", () => {
     expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual({ StatusCode: 137 });
   });
 
+  test("of a wait does not hold the server when it closes", async () => {
+    const response = await open("POST", "/containers/web/wait");
+    response.on("error", () => undefined);
+    const gone = new Promise((resolve) => response.once("close", resolve));
+    await fixture.server.close();
+    await gone;
+    expect(response.complete).toBe(false);
+  });
+
   test("of events ends for the engine when the client leaves", async () => {
     engine.sentEvents.push({
       type: "container",
