@@ -8,12 +8,15 @@ interface Store {
   readonly register: Register;
 }
 
+const INITIAL_BYTES = 32 * 1024;
+
 /**
  * The data of a launch program: texts, structures, vectors and scratch areas, and the places that hold pointers, which
  * the launcher relocates. Equal texts are stored once.
  */
 export class ProgramData {
-  private readonly chunks: { offset: number; bytes: Uint8Array }[] = [];
+  /** Grows by doubling: a plan has hundreds of small pieces. */
+  private memory: Buffer = Buffer.alloc(INITIAL_BYTES);
   private readonly relocations: number[] = [];
   private readonly scratch = new Map<string, { offset: number; size: number }>();
   private readonly texts = new Map<string, number>();
@@ -24,6 +27,11 @@ export class ProgramData {
     this.size = Math.ceil(this.size / alignment) * alignment;
     const offset = this.size;
     this.size += size;
+    if (this.size > this.memory.length) {
+      const larger = Buffer.alloc(Math.max(this.size, this.memory.length * 2));
+      this.memory.copy(larger);
+      this.memory = larger;
+    }
     return offset;
   }
 
@@ -33,14 +41,13 @@ export class ProgramData {
   }
 
   finish(): { bytes: Uint8Array; relocations: readonly number[] } {
-    const bytes = new Uint8Array(Math.ceil(this.size / 8) * 8);
-    for (const chunk of this.chunks) bytes.set(chunk.bytes, chunk.offset);
-    return { bytes, relocations: this.relocations };
+    this.reserve(0, 8);
+    return { bytes: this.memory.subarray(0, this.size), relocations: this.relocations };
   }
 
   private put(operand: Operand, stores: Store[]): number {
     if (typeof operand === "string") return this.text(operand);
-    if (operand instanceof Uint8Array) return this.bytes(operand, 8);
+    if (operand instanceof Uint8Array) return this.bytes(operand);
     if (operand !== null && typeof operand === "object") {
       if ("struct" in operand) return this.struct(operand.struct, stores);
       if ("vector" in operand) {
@@ -51,9 +58,9 @@ export class ProgramData {
     throw new TiffinError("internal", "Cannot compile: a number has no address");
   }
 
-  private bytes(bytes: Uint8Array, alignment: number): number {
-    const offset = this.reserve(bytes.length, alignment);
-    this.chunks.push({ offset, bytes });
+  private bytes(bytes: Uint8Array): number {
+    const offset = this.reserve(bytes.length, 8);
+    this.memory.set(bytes, offset);
     return offset;
   }
 
@@ -66,7 +73,8 @@ export class ProgramData {
         `Cannot use ${JSON.stringify(text)}: it holds a NUL byte`,
       );
     }
-    const offset = this.bytes(Buffer.from(`${text}\0`), 1);
+    const offset = this.reserve(Buffer.byteLength(text) + 1, 1);
+    this.memory.write(text, offset);
     this.texts.set(text, offset);
     return offset;
   }
@@ -82,28 +90,26 @@ export class ProgramData {
   }
 
   private struct(fields: readonly Field[], stores: Store[]): number {
-    const bytes = Buffer.alloc(fields.reduce((sum, [width]) => sum + width, 0));
-    const offset = this.bytes(bytes, 8);
-    let at = 0;
+    const size = fields.reduce((sum, [width]) => sum + width, 0);
+    const offset = this.reserve(size, 8);
+    let at = offset;
     for (const [width, value] of fields) {
       if (value !== null && typeof value === "object" && "register" in value) {
-        stores.push({ offset: offset + at, width, register: value });
+        stores.push({ offset: at, width, register: value });
       } else if (typeof value === "number" || typeof value === "bigint" || value === null) {
-        writeInteger(bytes, at, width, BigInt(value ?? 0));
+        this.integer(at, width, value ?? 0);
       } else {
-        bytes.writeBigUInt64LE(BigInt(this.put(value, stores)), at);
-        this.relocations.push(offset + at);
+        const target = this.put(value, stores);
+        this.memory.writeUInt32LE(target, at);
+        this.relocations.push(at);
       }
       at += width;
     }
     return offset;
   }
-}
 
-function writeInteger(bytes: Buffer, at: number, width: number, value: bigint): void {
-  let rest = BigInt.asUintN(width * 8, value);
-  for (let index = 0; index < width; index++) {
-    bytes[at + index] = Number(rest & 0xffn);
-    rest >>= 8n;
+  private integer(at: number, width: number, value: number | bigint): void {
+    if (width === 8) this.memory.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), at);
+    else this.memory.writeUIntLE(Number(BigInt.asUintN(width * 8, BigInt(value))), at, width);
   }
 }
