@@ -1,3 +1,4 @@
+import { realtimeNano } from "../kernel/clock.ts";
 import type { EngineEvent } from "./types.ts";
 
 const KEPT = 1024;
@@ -11,8 +12,8 @@ export class EventHub {
   private lastNano = 0n;
 
   emit(event: Omit<EngineEvent, "timeNano">): void {
-    // The clock's grain is coarser than two events may be apart; times stay in the events' order.
-    const now = BigInt(Date.now()) * 1_000_000n;
+    // Times stay in the events' order, also when the clock is set back.
+    const now = realtimeNano();
     this.lastNano = now > this.lastNano ? now : this.lastNano + 1n;
     const stamped = { ...event, timeNano: this.lastNano };
     this.kept.push(stamped);

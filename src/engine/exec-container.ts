@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { faultPoint } from "../base/fault-point.ts";
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import type { Session } from "./attach-session.ts";
@@ -7,6 +7,8 @@ import { runDirectory } from "./container-directories.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { planExec } from "./plan-exec.ts";
+import { removeRunDirectory } from "./release-host-resources.ts";
+import { failedExitCode } from "./start-container.ts";
 import { runningProcess } from "./stop-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import type { Exec, ExecSpec } from "./types.ts";
@@ -83,8 +85,8 @@ export async function startExec(
     return session;
   } catch (error) {
     context.processes.delete(exec.id);
-    context.execs.update(exec.id, { running: false, exitCode: 126 });
-    rmSync(directory, { recursive: true, force: true });
+    context.execs.update(exec.id, { running: false, exitCode: failedExitCode(error) });
+    removeRunDirectory(context.places, exec.id);
     process.finish(undefined);
     throw error;
   }
@@ -108,7 +110,7 @@ export function watchExec(context: EngineContext, exec: Exec, process: Supervise
     context.processes.delete(exec.id);
     context.execs.update(exec.id, { running: false, exitCode });
     faultPoint("exec:recorded");
-    rmSync(runDirectory(context.places, exec.id), { recursive: true, force: true });
+    removeRunDirectory(context.places, exec.id);
     const container = context.containers.withId(exec.containerId);
     if (container) {
       emitContainerEvent(context, container, "exec_die", {

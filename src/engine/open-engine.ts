@@ -19,6 +19,7 @@ import { EventHub } from "./event-hub.ts";
 import { ExecTable } from "./exec-table.ts";
 import { readHostDetails } from "./host-details.ts";
 import { readHostFacts } from "./host-facts.ts";
+import { observeImages } from "./image-events.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { compressesLog } from "./log-settings.ts";
 import { recover } from "./recover.ts";
@@ -42,16 +43,18 @@ export async function openEngine(places: Places): Promise<Engine> {
   cgroups.prepare();
   const processes = openSync(join(places.run, "processes"), "r");
   const { kind } = cgroups.layout;
+  const events = new EventHub();
+  const layers = new LayerStore(places.root);
   const context: EngineContext = {
     id,
     places,
     database,
     containers: new ContainerTable(database),
     execs: new ExecTable(database),
-    images: openImageStore({ root: places.root, database, layers: new LayerStore(places.root) }),
+    images: observeImages(openImageStore({ root: places.root, database, layers }), events),
     launcher: createLauncher(launcherExecutable()),
     cgroups,
-    events: new EventHub(),
+    events,
     host: readHostFacts({ version: kind === "v2" ? 2 : 1, layout: kind }),
     hostDetails: readHostDetails(),
     waiters: new WaiterList(),
@@ -71,6 +74,7 @@ export async function openEngine(places: Places): Promise<Engine> {
       await compressor.close();
       for (const process of context.processes.values()) process.release();
       context.launcher.close();
+      if (cgroups.list().length === 0) cgroups.dispose();
       database.close();
       for (const fd of [processes, ...locks]) closeFd(fd);
     },

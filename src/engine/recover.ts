@@ -31,10 +31,12 @@ export async function recover(context: EngineContext): Promise<void> {
 async function recoverContainer(context: EngineContext, container: StoredContainer): Promise<void> {
   const { id } = container;
   if (container.phase === "removing") {
+    await releaseHostResources(context, id);
     await deleteContainer(context, container);
   } else if (isRunning(container) || container.phase === "starting") {
     await recoverRunning(context, container);
   } else if (container.state.status === "exited" && container.spec.autoRemove) {
+    await releaseHostResources(context, id);
     await deleteContainer(context, container);
   } else {
     await releaseHostResources(context, id);

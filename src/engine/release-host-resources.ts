@@ -1,11 +1,29 @@
-import { rmSync } from "node:fs";
-import { containerDirectories } from "./container-directories.ts";
+import { ERRNO } from "../base/errno.ts";
+import { AT } from "../kernel/flags.ts";
+import { syscallError, syscallRaw } from "../kernel/syscall.ts";
+import { runDirectory } from "./container-directories.ts";
 import type { EngineContext } from "./context.ts";
+import type { Places } from "./types.ts";
 
 /** Cgroups (and whatever still runs in them), the run directory, execs. Idempotent. */
 export async function releaseHostResources(context: EngineContext, id: string): Promise<void> {
   context.cgroups.kill(id);
   await context.cgroups.remove(id);
   context.execs.deleteOf(id);
-  rmSync(containerDirectories(context.places, id).run, { recursive: true, force: true });
+  removeRunDirectory(context.places, id);
+}
+
+/** What a supervisor leaves there (native/supervise.c). */
+const RUN_FILES = ["s", "exit", "exit.tmp"];
+
+/** Removes the run directory of a container or exec; what is not there is fine. */
+export function removeRunDirectory(places: Places, id: string): void {
+  const directory = runDirectory(places, id);
+  const remove = (path: string, flags: number): void => {
+    const result = syscallRaw("unlinkat", AT.FDCWD, path, flags);
+    if (result < 0 && result !== -ERRNO.ENOENT)
+      throw syscallError("unlinkat", result, `remove ${path}`);
+  };
+  for (const name of RUN_FILES) remove(`${directory}/${name}`, 0);
+  remove(directory, AT.REMOVEDIR);
 }

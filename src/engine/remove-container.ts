@@ -4,7 +4,6 @@ import { containerDirectories } from "./container-directories.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
-import { releaseHostResources } from "./release-host-resources.ts";
 import { isRunning } from "./stop-container.ts";
 
 /** Removes a container and its layer and log. @throws conflict when it runs and force is false */
@@ -44,7 +43,10 @@ function stillRuns({ name, id }: StoredContainer): TiffinError {
   );
 }
 
-/** Removes a container that does not run; a killed engine's successor goes on where this one was. The lock is held. */
+/**
+ * Removes a container that does not run and holds nothing on the host any more (it never started, or its end is settled). A
+ * killed engine's successor goes on where this one was. The lock is held.
+ */
 export async function deleteContainer(
   context: EngineContext,
   container: StoredContainer,
@@ -52,7 +54,6 @@ export async function deleteContainer(
   const { id } = container;
   context.containers.update(id, { phase: "removing" });
   faultPoint("remove:recorded");
-  await releaseHostResources(context, id);
   context.processes.get(id)?.finish(undefined);
   context.processes.delete(id);
   discardDirectory(context.places, containerDirectories(context.places, id).state);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { faultPoint } from "../base/fault-point.ts";
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import type { Launched } from "../launch/launcher.ts";
@@ -11,6 +11,7 @@ import { type EngineContext, emitContainerEvent } from "./context.ts";
 import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { planContainer } from "./plan-container.ts";
+import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import { timestamp } from "./timestamp.ts";
@@ -105,7 +106,7 @@ async function launchContainer(
 }
 
 /** docker's exit codes of a container that never ran: 127 not found, 126 not executable, 128 all else. */
-function failedExitCode(error: unknown): number {
+export function failedExitCode(error: unknown): number {
   if (isTiffinError(error, "command-not-found")) return 127;
   return isTiffinError(error, "command-not-executable") ? 126 : 128;
 }
@@ -118,9 +119,7 @@ async function undoStart(
   const { id } = container;
   const process = context.processes.get(id);
   context.processes.delete(id);
-  context.cgroups.kill(id);
-  await context.cgroups.remove(id);
-  rmSync(containerDirectories(context.places, id).run, { recursive: true, force: true });
+  await releaseHostResources(context, id);
   const exitCode = failedExitCode(error);
   const failed = context.containers.update(id, {
     phase: "settled",

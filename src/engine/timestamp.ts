@@ -1,6 +1,8 @@
+import { realtimeNano } from "../kernel/clock.ts";
+
 /** Now, as docker writes times: ISO 8601 in UTC with nanoseconds. */
 export function timestamp(): string {
-  return timestampOf(BigInt(Date.now()) * 1_000_000n);
+  return timestampOf(realtimeNano());
 }
 
 /** @param nano nanoseconds since the epoch */

@@ -1,0 +1,52 @@
+import { isTiffinError } from "../base/error.ts";
+import { familiarReference, parseReference } from "../base/reference.ts";
+import type { ImageStore } from "../images/image-store.ts";
+import type { EventHub } from "./event-hub.ts";
+
+/** The same store, telling what happens to images: docker's load, import, tag, untag and delete events. */
+export function observeImages(store: ImageStore, events: EventHub): ImageStore {
+  const tell = (action: string, actorId: string, name: string): void => {
+    events.emit({ type: "image", action, actorId, attributes: { name } });
+  };
+  return {
+    image: (reference) => store.image(reference),
+    images: () => store.images(),
+    history: (reference) => store.history(reference),
+    layerDirectories: (imageId) => store.layerDirectories(imageId),
+    collectGarbage: (options) => store.collectGarbage(options),
+    check: () => store.check(),
+    install: (source, report) => store.install(source, report),
+    load: async (archive, report) => {
+      const loaded = await store.load(archive, report);
+      for (const name of loaded) tell("load", idOf(store, name), name);
+      return loaded;
+    },
+    importRootfs: async (archive, options) => {
+      const id = await store.importRootfs(archive, options);
+      tell("import", id, options.reference ?? id);
+      return id;
+    },
+    tag: (source, target) => {
+      store.tag(source, target);
+      tell("tag", idOf(store, target), familiarReference(parseReference(target)));
+    },
+    remove: async (reference, options) => {
+      const id = idOf(store, reference);
+      const removed = await store.remove(reference, options);
+      for (const { untagged, deleted } of removed) {
+        if (untagged !== undefined) tell("untag", id, untagged);
+        if (deleted !== undefined) tell("delete", deleted, deleted);
+      }
+      return removed;
+    },
+  };
+}
+
+function idOf(store: ImageStore, reference: string): string {
+  try {
+    return store.image(reference).id;
+  } catch (error) {
+    if (isTiffinError(error, "not-found")) return reference;
+    throw error;
+  }
+}
