@@ -9,6 +9,7 @@ static const struct op *ops;
 static u8 *data;
 static struct report *report;
 static i64 *registers;
+static u64 start_time, start_ticks;
 static const i32 *child_pidfd;  // of the forked process, in its parent
 static int is_child;
 
@@ -56,6 +57,10 @@ static size_t report_size(void) {
 
 void send_report(int fd) {
   struct frame frame = {OUT_REPORT, (u32)report_size()};
+  if (!report->ticks) {
+    report->nanoseconds = now(1) - start_time;
+    report->ticks = ticks() - start_ticks;
+  }
   if (send_all(fd, &frame, sizeof frame)) send_all(fd, report, frame.size);
 }
 
@@ -189,7 +194,7 @@ static void execute(u32 count) {
     if (result < 0 && result > -4096 && !is_fine(op, result)) fail(i, -result);
     int in_child = op->kind == OP_FORK && result == 0;
     if (op->result != NO_REGISTER && !in_child) registers[op->result] = result;
-    if (!in_child) report->slots[i] = now(1) - report->started + 1;
+    if (!in_child) report->slots[i] = ticks() - start_ticks + 1;
     i = next;
   }
 }
@@ -209,7 +214,9 @@ __attribute__((used)) _Noreturn static void start(void) {
   size_t slots = program->op_count + program->register_count;
   report = (struct report *)SYS(mmap, 0, sizeof *report + 8 * slots, 3, 0x21 /* shared, anonymous */, -1, 0);
   if ((u64)report > -4096UL) quit(125);
-  *report = (struct report){-1, 0, program->op_count, program->register_count, now(1)};
+  *report = (struct report){-1, 0, program->op_count, program->register_count, 0, 0};
+  start_time = now(1);
+  start_ticks = ticks();
   registers = (i64 *)(report->slots + program->op_count);
   SYS(close, FD_PROGRAM);
   reset_signals();

@@ -25,8 +25,8 @@ struct op {
 struct report {
   i32 failed_op, error;      // -1: nothing failed
   u32 op_count, register_count;
-  u64 started;               // CLOCK_MONOTONIC, nanoseconds
-  u64 slots[];               // op_count times (nanoseconds since started; 0: not run), then register_count registers
+  u64 nanoseconds, ticks;    // from the start to this report, by both clocks
+  u64 slots[];               // op_count times (ticks since the start; 0: not run), then register_count registers
 };
 
 struct supervise {

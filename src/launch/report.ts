@@ -2,6 +2,9 @@ import { errnoName } from "../base/errno.ts";
 import { type ErrorCode, TiffinError } from "../base/error.ts";
 import type { CompiledStep, LaunchProgram } from "./compile.ts";
 
+/** Where a report's times and registers begin (struct report in native/launch.h). */
+const SLOTS = 32;
+
 /** What a launcher says of its run (struct report in native/launch.h). */
 export interface LaunchReport {
   readonly failedStep?: number;
@@ -15,11 +18,12 @@ export function parseReport(bytes: Uint8Array, program: LaunchProgram): LaunchRe
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const failedStep = view.getInt32(0, true);
   const count = view.getUint32(8, true);
-  const slot = (index: number): number => Number(view.getBigInt64(24 + index * 8, true));
+  const slot = (index: number): number => Number(view.getBigInt64(SLOTS + index * 8, true));
+  const scale = Number(view.getBigUint64(16, true)) / Number(view.getBigUint64(24, true));
   return {
     ...(failedStep >= 0 ? { failedStep } : {}),
     errno: errnoName(view.getInt32(4, true)),
-    endedAt: Array.from({ length: count }, (_, index) => slot(index)),
+    endedAt: Array.from({ length: count }, (_, index) => Math.round(slot(index) * scale)),
     register: (name) => {
       const index = program.registers.get(name);
       if (index === undefined)
@@ -32,7 +36,7 @@ export function parseReport(bytes: Uint8Array, program: LaunchProgram): LaunchRe
 /** Register 0 of a report whose plan is not known: the pid (compile.ts, PID_REGISTER). */
 export function foreignPid(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Number(view.getBigInt64(24 + view.getUint32(8, true) * 8, true));
+  return Number(view.getBigInt64(SLOTS + view.getUint32(8, true) * 8, true));
 }
 
 /**
