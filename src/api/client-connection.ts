@@ -1,8 +1,5 @@
-import { connect, type Socket } from "node:net";
 import { TiffinError } from "../base/error.ts";
-
-/** Where the API is: a unix socket's path, or a TCP address. */
-export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
+import { type Endpoint, openTransport, type Transport } from "./client-transport.ts";
 
 /** Bytes that may wait in memory before the other side is made to wait. */
 const HIGH_WATER_BYTES = 1 << 20;
@@ -12,42 +9,31 @@ const HIGH_WATER_BYTES = 1 << 20;
  * Half-closing is kept apart from closing, since a container's stdin may end long before its output does.
  */
 export class Connection {
-  readonly #socket: Socket;
+  #transport: Transport | undefined;
   #chunks: Buffer[] = [];
   #queued = 0;
+  #isPaused = false;
   #ended = false;
+  #closed = false;
+  #endedWriting = false;
   #failure: Error | undefined;
   #wakeReader: (() => void) | undefined;
+  #wakeWriters: (() => void)[] = [];
   /** Bytes seen on this connection; a request on a kept connection that dies before any may be sent again. */
   received = 0;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on("data", (chunk: Buffer) => {
-      this.received += chunk.length;
-      this.#chunks.push(chunk);
-      this.#queued += chunk.length;
-      if (this.#queued > HIGH_WATER_BYTES) socket.pause();
-      this.#wake();
-    });
-    socket.on("end", () => this.#finish());
-    socket.on("close", () => this.#finish());
-    socket.on("error", (error: Error) => {
-      this.#failure = error;
-      this.#finish();
-    });
-  }
+  private constructor() {}
 
   /** @throws the system's error, with its `code` (ENOENT, ECONNREFUSED, EACCES) */
-  static open(endpoint: Endpoint): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ ...endpoint, allowHalfOpen: true });
-      socket.once("error", reject);
-      socket.once("connect", () => {
-        socket.off("error", reject);
-        resolve(new Connection(socket));
-      });
+  static async open(endpoint: Endpoint): Promise<Connection> {
+    const connection = new Connection();
+    connection.#transport = await openTransport(endpoint, {
+      data: (chunk) => connection.#receive(chunk),
+      end: () => connection.#finish(),
+      close: (error) => connection.#close(error),
+      drain: () => connection.#wakeAllWriters(),
     });
+    return connection;
   }
 
   /** The next bytes; undefined at the end. @throws unavailable when the connection broke */
@@ -63,7 +49,10 @@ export class Connection {
     }
     const chunk = this.#chunks.shift() as Buffer;
     this.#queued -= chunk.length;
-    if (this.#queued <= HIGH_WATER_BYTES && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#isPaused && this.#queued <= HIGH_WATER_BYTES) {
+      this.#isPaused = false;
+      this.#transport?.resume();
+    }
     return chunk;
   }
 
@@ -75,32 +64,47 @@ export class Connection {
   }
 
   /** Resolves when more may be written. Bytes for a connection that has gone are dropped: the reader learns of it. */
-  write(data: Uint8Array | string): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#socket.destroyed || this.#socket.writableEnded) return resolve();
-      if (this.#socket.write(data)) return resolve();
-      const done = (): void => {
-        this.#socket.off("drain", done);
-        this.#socket.off("close", done);
-        resolve();
-      };
-      this.#socket.on("drain", done);
-      this.#socket.on("close", done);
+  async write(data: Uint8Array | string): Promise<void> {
+    if (this.#closed || this.#endedWriting || data.length === 0) return;
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    if (this.#transport?.write(bytes) === true) return;
+    await new Promise<void>((resolve) => {
+      this.#wakeWriters.push(resolve);
     });
   }
 
   endWrite(): void {
-    if (!this.#socket.destroyed) this.#socket.end();
+    if (this.#closed || this.#endedWriting) return;
+    this.#endedWriting = true;
+    this.#transport?.end();
   }
 
   /** True while another request can be sent on it. */
   get isUsable(): boolean {
-    return !this.#ended && !this.#socket.destroyed && this.#chunks.length === 0;
+    return !this.#ended && !this.#closed && this.#chunks.length === 0;
   }
 
   close(): void {
-    this.#socket.destroy();
+    if (!this.#closed) this.#transport?.destroy();
+    this.#close();
+  }
+
+  #receive(chunk: Buffer): void {
+    this.received += chunk.length;
+    this.#chunks.push(chunk);
+    this.#queued += chunk.length;
+    if (!this.#isPaused && this.#queued > HIGH_WATER_BYTES) {
+      this.#isPaused = true;
+      this.#transport?.pause();
+    }
+    this.#wake();
+  }
+
+  #close(error?: Error): void {
+    this.#closed = true;
+    this.#failure ??= error;
     this.#finish();
+    this.#wakeAllWriters();
   }
 
   #finish(): void {
@@ -112,6 +116,12 @@ export class Connection {
     const wake = this.#wakeReader;
     this.#wakeReader = undefined;
     wake?.();
+  }
+
+  #wakeAllWriters(): void {
+    const writers = this.#wakeWriters;
+    this.#wakeWriters = [];
+    for (const wake of writers) wake();
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ErrorCode, TiffinError } from "../base/error.ts";
-import { Connection, type Endpoint } from "./client-connection.ts";
+import { Connection } from "./client-connection.ts";
+import type { Endpoint } from "./client-transport.ts";
 import { readBody, readHead, type ResponseHead } from "./client-response.ts";
 
 export type QueryValue = string | number | boolean | undefined;

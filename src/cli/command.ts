@@ -27,8 +27,9 @@ export type SystemCall = (fd: number, request: number, argument: Uint8Array) => 
 export interface Output {
   out(data: string | Uint8Array): Promise<void>;
   error(data: string | Uint8Array): Promise<void>;
-  readonly outIsTerminal: boolean;
-  readonly inIsTerminal: boolean;
+  /** Asked for when it matters: what tells is not light to load. */
+  outIsTerminal(): Promise<boolean>;
+  inIsTerminal(): Promise<boolean>;
 }
 
 /** Where the user wants the engine's things to be (flags before environment before defaults). */

@@ -1,7 +1,8 @@
-import { GoMap, GoStruct, NilPointer, type Value } from "./go-template/value.ts";
+import { toJson } from "./go-template/json.ts";
+import { GoMap, GoStruct, NIL_SLICE, NilPointer, type Value } from "./go-template/value.ts";
 
 const nil = (type: string): NilPointer => new NilPointer(type);
-const emptyMap = (zero: Value = ""): GoMap => new GoMap("map[string]string", zero, {});
+const nilMap = (zero: Value = ""): GoMap => new GoMap("map[string]string", zero);
 
 /**
  * What docker's types have and the API leaves out when it is empty, by the name of the object's field ("" is the whole).
@@ -11,7 +12,7 @@ const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, Value>>>> = {
   "": { SizeRw: nil("*int64"), SizeRootFs: nil("*int64") },
   State: { Health: nil("*container.Health") },
   Config: {
-    ExposedPorts: emptyMap({}),
+    ExposedPorts: nilMap({}),
     ArgsEscaped: false,
     Healthcheck: nil("*v1.HealthcheckConfig"),
     NetworkDisabled: false,
@@ -21,15 +22,15 @@ const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, Value>>>> = {
     Shell: [],
   },
   HostConfig: {
-    Annotations: emptyMap(),
+    Annotations: nilMap(),
     Init: nil("*bool"),
     KernelMemory: 0,
     KernelMemoryTCP: 0,
     Mounts: [],
     Runtime: "",
-    StorageOpt: emptyMap(),
-    Sysctls: emptyMap(),
-    Tmpfs: emptyMap(),
+    StorageOpt: nilMap(),
+    Sysctls: nilMap(),
+    Tmpfs: nilMap(),
   },
 };
 
@@ -62,6 +63,21 @@ const MAPS: Readonly<Record<string, Value>> = {
   Volumes: {},
 };
 
+/** Fields whose null is a nil pointer; that of the others is a nil slice. */
+const POINTERS = new Set([
+  "IPAMConfig",
+  "MemorySwappiness",
+  "OomKillDisable",
+  "PidsLimit",
+  "Init",
+  "StopTimeout",
+]);
+
+function nullOf(name: string): Value {
+  if (name in MAPS) return nilMap(MAPS[name]);
+  return POINTERS.has(name) ? nil(`*${name}`) : NIL_SLICE;
+}
+
 /**
  * What `inspect` got as docker's types show it to templates: objects are structs with known fields, so that a field that
  * is not there is an error, and one that the API left out has its zero value.
@@ -72,8 +88,8 @@ export function inspectedStruct(value: Value, name: string = "", within: string 
       inspectedStruct(item, name === "Mounts" && within === "" ? "MountPoint" : name, within),
     );
   }
-  if (value === null && name in MAPS) return new GoMap("map[string]string", MAPS[name], {});
-  if (typeof value !== "object" || value === null) return value;
+  if (value === null) return nullOf(name);
+  if (typeof value !== "object" || value === undefined) return value;
   const isMap = name in MAPS || (name === "Config" && within === "LogConfig");
   const entries = Object.entries(value).map(([key, inner]): [string, Value] => [
     key,
@@ -83,6 +99,19 @@ export function inspectedStruct(value: Value, name: string = "", within: string 
   const fields = Object.fromEntries(entries);
   if (isMap) return new GoMap("map[string]string", MAPS[name] ?? "", fields);
   const before = name === "MountPoint" ? MOUNT_FIELDS : {};
-  const after = Object.entries(LEFT_OUT[name] ?? {}).filter(([key]) => !(key in fields));
-  return new GoStruct(`types.${name}`, { ...before, ...fields, ...Object.fromEntries(after) });
+  const type = `types.${name}`;
+  return new GoStruct(type, {
+    ...before,
+    ...fields,
+    ...without(LEFT_OUT[name] ?? {}, fields),
+    // What the API leaves out is not in the JSON either.
+    MarshalJSON: () => toJson(new GoStruct(type, fields)),
+  });
+}
+
+function without(
+  more: Readonly<Record<string, Value>>,
+  fields: Readonly<Record<string, Value>>,
+): Record<string, Value> {
+  return Object.fromEntries(Object.entries(more).filter(([key]) => !Object.hasOwn(fields, key)));
 }

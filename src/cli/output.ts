@@ -1,5 +1,4 @@
 import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import type { Output } from "./command.ts";
 
 /** The reader of our output has gone. */
@@ -12,12 +11,8 @@ export function standardOutput(): Output {
   return {
     out: (data) => writeAll(1, data),
     error: (data) => writeAll(2, data),
-    get outIsTerminal() {
-      return isatty(1);
-    },
-    get inIsTerminal() {
-      return isatty(0);
-    },
+    outIsTerminal: async () => (await import("node:tty")).isatty(1),
+    inIsTerminal: async () => (await import("node:tty")).isatty(0),
   };
 }
 

@@ -1,5 +1,5 @@
 import { ApiClient } from "../api/client.ts";
-import type { Endpoint } from "../api/client-connection.ts";
+import type { Endpoint } from "../api/client-transport.ts";
 import type { ChosenPlaces, Command, Context, OperandCount, World } from "./command.ts";
 import { find, type Found, NOUNS } from "./command-table.ts";
 import { describe, ENGINE_FAILED, exitStatusOf, failure } from "./failure.ts";
@@ -155,22 +155,23 @@ function plural(count: number): string {
   return `${count} ${count === 1 ? "argument" : "arguments"}`;
 }
 
-function columnsOf(world: World): number {
-  const columns = world.output.outIsTerminal ? process.stdout.columns : DEFAULT_COLUMNS;
+async function columnsOf(world: World): Promise<number> {
+  const isTerminal = await world.output.outIsTerminal();
+  const columns = isTerminal ? process.stdout.columns : DEFAULT_COLUMNS;
   return columns > 0 ? columns : DEFAULT_COLUMNS;
 }
 
 async function showRootHelp(world: World, warnings: readonly string[]): Promise<number> {
   for (const warning of warnings) await world.output.error(`${warning}\n`);
   const { rootHelp } = await import("./help.ts");
-  await world.output.out(await rootHelp(columnsOf(world)));
+  await world.output.out(await rootHelp(await columnsOf(world)));
   return 0;
 }
 
 async function showCommandHelp(found: Found, world: World): Promise<void> {
   const { commandHelp } = await import("./help.ts");
   const { command }: { command: Command } = await found.entry.load();
-  await world.output.out(commandHelp(found.entry, found.calledAs, command, columnsOf(world)));
+  await world.output.out(commandHelp(found.entry, found.calledAs, command, await columnsOf(world)));
 }
 
 async function showHelpFor(words: readonly string[], world: World): Promise<number> {

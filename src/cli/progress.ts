@@ -19,7 +19,7 @@ export async function showProgress(
   context: Context,
   body: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const lines = new LayerLines(context.world.output.outIsTerminal);
+  const lines = new LayerLines(await context.world.output.outIsTerminal());
   for await (const message of messages(body)) {
     if (message.error !== undefined || message.errorDetail !== undefined) throw refusal(message);
     const text = lines.show(message);

@@ -29,7 +29,8 @@ export async function openSession(
   world: World,
 ): Promise<{ end: Promise<SessionEnd>; close: () => void }> {
   const isInteractive = options.tty && options.stdin;
-  const restore: Restore = isInteractive && world.output.inIsTerminal ? await makeRaw(world) : noop;
+  const isRaw = isInteractive && (await world.output.inIsTerminal());
+  const restore: Restore = isRaw ? await makeRaw(world) : noop;
   const input = options.stdin ? sendInput(stream, options) : endInput(stream, options);
   const hasOutput = options.stdout || options.stderr;
   const output = hasOutput

@@ -10,6 +10,11 @@ const PATIENCE_MS = 15_000;
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 const LOG_TAIL_LINES = 10;
+/** An engine that fails is tried again: the one before it may still be on its way out. */
+const MOST_FAILURES = 3;
+const FAILURE_PAUSE_MS = 300;
+/** EX_TEMPFAIL of sysexits.h: another engine holds these places. */
+const HELD_STATUS = 75;
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
 
 interface EnginePlaces extends ChosenPlaces {
@@ -29,12 +34,19 @@ export async function startEngine(places: EnginePlaces, world: World): Promise<v
   try {
     const deadline = performance.now() + PATIENCE_MS;
     let engine: BackgroundEngine | undefined;
+    let failures = 0;
     let pause = FIRST_PAUSE_MS;
     while (performance.now() < deadline) {
       if (await answers(places.socket)) return;
       // The lock of a command that was killed while it started the engine is free again.
       if (engine === undefined && lock.take()) engine = launch(places, world, logFile);
-      if (engine?.failed() === true) break;
+      const status = engine?.status();
+      if (status !== undefined) {
+        if (status !== 0 && status !== HELD_STATUS) failures += 1;
+        if (failures >= MOST_FAILURES) break;
+        engine = undefined;
+        pause = FAILURE_PAUSE_MS;
+      }
       await new Promise((resolve) => setTimeout(resolve, pause));
       pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
     }
@@ -70,8 +82,8 @@ async function openLock(places: EnginePlaces, world: World): Promise<Lock> {
 }
 
 interface BackgroundEngine {
-  /** True when it ended with a failure. One that ended well left the field to another engine. */
-  failed(): boolean;
+  /** Its exit status once it has ended: it did not come up, or left the field to another engine. */
+  status(): number | undefined;
 }
 
 function launch(places: EnginePlaces, world: World, logFile: string): BackgroundEngine {
@@ -87,15 +99,15 @@ function launch(places: EnginePlaces, world: World, logFile: string): Background
     env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", ...timeZone() },
   });
   closeSync(log);
-  let hasFailed = false;
+  let ended: number | undefined;
   child.on("error", () => {
-    hasFailed = true;
+    ended = 1;
   });
   child.on("exit", (status) => {
-    hasFailed ||= status !== 0;
+    ended = status ?? 1;
   });
   child.unref();
-  return { failed: () => hasFailed };
+  return { status: () => ended };
 }
 
 function timeZone(): Record<string, string> {

@@ -70,7 +70,7 @@ export interface TerminalSize {
 
 /** Size of the terminal on standard output; undefined when it is none. */
 export async function terminalSize(world: World): Promise<TerminalSize | undefined> {
-  if (!world.output.outIsTerminal) return undefined;
+  if (!(await world.output.outIsTerminal())) return undefined;
   const ioctl = await world.ioctl();
   const size = new Uint8Array(8);
   if (ioctl !== undefined && ioctl(1, TIOCGWINSZ, size) >= 0) {

@@ -5,6 +5,7 @@ import {
   isPlainMap,
   mapEntries,
   NilPointer,
+  NIL_SLICE,
   sortedKeys,
   type Value,
 } from "./value.ts";
@@ -17,6 +18,7 @@ export interface JsonOptions {
 /** A value as Go's encoding/json writes it: keys of maps sorted, fields of structs in their order, no spaces. */
 export function toJson(value: Value, options: JsonOptions = { escapeHtml: false }): string {
   if (value === undefined || value === null || value instanceof NilPointer) return "null";
+  if (value === NIL_SLICE || (value instanceof GoMap && value.isNil)) return "null";
   if (typeof value === "string") return jsonString(value, options);
   if (typeof value === "number") return jsonNumber(value);
   if (typeof value === "boolean" || typeof value === "bigint") return String(value);

@@ -18,18 +18,26 @@ export class GoStruct {
   }
 }
 
-/** A Go map with values of one type: `index` of a key that is not there gives that type's zero value. */
+/**
+ * A Go map with values of one type: `index` of a key that is not there gives that type's zero value. Without entries it is
+ * a nil map: empty, and null in JSON.
+ */
 export class GoMap {
   readonly typeName: string;
   readonly zero: Value;
   readonly entries: Readonly<Record<string, Value>>;
+  readonly isNil: boolean;
 
-  constructor(typeName: string, zero: Value, entries: Readonly<Record<string, Value>>) {
+  constructor(typeName: string, zero: Value, entries?: Readonly<Record<string, Value>>) {
     this.typeName = typeName;
     this.zero = zero;
-    this.entries = entries;
+    this.entries = entries ?? {};
+    this.isNil = entries === undefined;
   }
 }
+
+/** A nil slice: empty, and null in JSON. */
+export const NIL_SLICE: readonly Value[] = Object.freeze([]);
 
 /** A nil pointer to a struct: false, printed as `<nil>`, and an error to look into. */
 export class NilPointer {

@@ -30,7 +30,7 @@ async function run(context: Context): Promise<number> {
   const container = await inspectContainer(context, name);
   checkState(container);
   const { Tty: tty, OpenStdin: openStdin } = container.Config;
-  checkTerminal(context, { AttachStdin: !given.get(noStdin), Tty: tty });
+  await checkTerminal(context, { AttachStdin: !given.get(noStdin), Tty: tty });
   const options = {
     stdin: !given.get(noStdin) && openStdin,
     stdout: true,

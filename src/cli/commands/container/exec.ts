@@ -44,7 +44,7 @@ async function run(context: Context): Promise<number> {
   parseDetachKeys(given.get(detachKeys));
   const [name = ""] = given.operands;
   const body = execBody(context);
-  if (!given.get(detach)) checkTerminal(context, body);
+  if (!given.get(detach)) await checkTerminal(context, body);
   const size = body.Tty ? await terminalSize(context.world) : undefined;
   const consoleSize = size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] };
   const created = await context.api.json("POST", apiPath("containers", name, "exec"), {

@@ -50,7 +50,8 @@ export async function startWithTimings(context: Context, id: string): Promise<vo
 /** A plan for reading: steps in their order, by the process that makes them; times when there are any. */
 export function planText(steps: readonly PlannedStep[]): string {
   const hasTimes = steps.some(({ nanoseconds }) => nanoseconds !== undefined);
-  const width = Math.min(REASON_COLUMNS, Math.max(0, ...steps.map(({ reason }) => reason.length)));
+  const widths = steps.map(({ reason }) => short(reason).length);
+  const width = Math.min(REASON_COLUMNS, Math.max(0, ...widths));
   const indexWidth = String(steps.at(-1)?.index ?? 0).length;
   const lines: string[] = [];
   let side: PlannedStep["side"] | undefined;
@@ -62,13 +63,19 @@ export function planText(steps: readonly PlannedStep[]): string {
     }
     const time = hasTimes ? `${milliseconds(step.nanoseconds)}  ` : "";
     const index = String(step.index).padStart(indexWidth);
-    lines.push(`  ${index}  ${time}${step.reason.padEnd(width)}  ${step.call}`.trimEnd());
+    const line = `  ${index}  ${time}${short(step.reason).padEnd(width)}  ${short(step.call)}`;
+    lines.push(line.trimEnd());
   }
   if (hasTimes) {
     const total = steps.reduce((sum, { nanoseconds = 0 }) => sum + nanoseconds, 0);
     lines.push("", `${steps.length} steps, ${milliseconds(total).trim()}`);
   }
   return lines.join("\n");
+}
+
+/** Whole identifiers hide what a line says; their first digits name them as well. */
+function short(text: string): string {
+  return text.replaceAll(/\b[0-9a-f]{64}\b/g, (id) => `${id.slice(0, 12)}…`);
 }
 
 function milliseconds(nanoseconds: number | undefined): string {

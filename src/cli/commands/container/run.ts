@@ -41,7 +41,7 @@ async function run(context: Context): Promise<number> {
     await plan.showPlan(context, wanted, shown);
     if (given.get(dryRun)) return 0;
   }
-  if (!given.get(detach)) checkTerminal(context, wanted.body);
+  if (!given.get(detach)) await checkTerminal(context, wanted.body);
   const id = await created(context, wanted);
   return wanted.body.AttachStdin || wanted.body.AttachStdout || wanted.body.AttachStderr
     ? runAttached(context, wanted, id)

@@ -23,11 +23,11 @@ async function run(context: Context): Promise<number> {
   const given = context.arguments;
   const file = given.get(input);
   const { output } = context.world;
-  if (file === "" && output.inIsTerminal) {
+  if (file === "" && (await output.inIsTerminal())) {
     throw failure("requested load from stdin, but stdin is empty");
   }
   const query = {
-    quiet: given.get(quiet) || !output.outIsTerminal ? 1 : 0,
+    quiet: given.get(quiet) || !(await output.outIsTerminal()) ? 1 : 0,
     ...(given.get(platform) === ""
       ? {}
       : { platform: JSON.stringify(platformOf(given.get(platform))) }),
