@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { call, type Operation, register } from "../base/operation.ts";
@@ -68,6 +68,17 @@ test("a plan runs and its exit status is kept", async () => {
   const exit = Promise.withResolvers<number>();
   launched.connection.setHandlers({ onExit: (record) => exit.resolve(record.exitCode) });
   expect(await exit.promise).toBe(7);
+  rmSync(directory, { recursive: true });
+});
+
+test("a supervisor that has ended is reaped", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "tiffin-launch."));
+  // It is no zombie yet when its socket closes, sometimes: more than one makes sure that this is met.
+  for (let round = 0; round < 20; round += 1) {
+    const launched = await launcher.launch(runPlan(directory, ["/bin/true"]), "test");
+    const process = `/proc/${launched.supervisorPid}`;
+    while (existsSync(process)) await Bun.sleep(5);
+  }
   rmSync(directory, { recursive: true });
 });
 

@@ -72,11 +72,21 @@ async function launch(options: {
     closeFd(programFd);
   }
   const connection = SupervisorConnection.adopt(ours);
-  connection.onClose(() => void reap(supervisorPid));
+  connection.onClose(() => reapWhenGone(supervisorPid));
   const report = parseReport(await connection.report(), program);
   if (report.failedStep !== undefined) {
     connection.close();
     throw launchError(report, program);
   }
   return { program, report, supervisorPid, connection };
+}
+
+const FIRST_REAP_PAUSE_MS = 5;
+const LONGEST_REAP_PAUSE_MS = 1_000;
+
+/** The supervisor's socket closes a moment before it is a zombie that can be reaped. */
+function reapWhenGone(pid: number, pauseMs: number = FIRST_REAP_PAUSE_MS): void {
+  if (reap(pid)) return;
+  const again = () => reapWhenGone(pid, Math.min(pauseMs * 2, LONGEST_REAP_PAUSE_MS));
+  setTimeout(again, pauseMs).unref();
 }
