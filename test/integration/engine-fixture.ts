@@ -402,7 +402,8 @@ function cgroupsOf(engineId: string): string[] {
  * Supervisors (their descriptors lie below the directory), container processes (in the engine's cgroups) and dead children
  * that the engine has not taken leave of.
  */
-function processesOf({ directory, engineId, pid }: EngineFixture): string[] {
+function processesOf(engine: EngineFixture): string[] {
+  const { directory, engineId } = engine;
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
@@ -410,7 +411,9 @@ function processesOf({ directory, engineId, pid }: EngineFixture): string[] {
         const status = readFileSync(`/proc/${name}/status`, "utf8");
         const words = `${name} ${/^Name:\t(.*)$/m.exec(status)?.[1] ?? ""}`;
         if (/^State:\tZ/m.test(status)) {
-          return /^PPid:\t(\d+)$/m.exec(status)?.[1] === String(pid()) ? [`${words} (zombie)`] : [];
+          return /^PPid:\t(\d+)$/m.exec(status)?.[1] === String(engine.pid())
+            ? [`${words} (zombie)`]
+            : [];
         }
         if (readFileSync(`/proc/${name}/cgroup`, "utf8").includes(`/tiffin/${engineId}/`)) {
           return [words];
