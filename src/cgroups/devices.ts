@@ -175,6 +175,5 @@ export function planDeviceFilter(rules: readonly DeviceRule[], directory: Regist
       result: "device.filter",
     }),
     call("bpf", [BPF.PROG_ATTACH, attach, 20], "attach the filter for devices"),
-    call("close", [register("device.filter")], "let go of the filter for devices"),
   ];
 }

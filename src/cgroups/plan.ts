@@ -105,10 +105,7 @@ function openProcs(directory: string, procs: Register): Operation {
 }
 
 function enterGroup(directory: string, procs: Register): Operation[] {
-  return [
-    call("write", [procs, Buffer.from("0"), 1], `enter ${directory}`),
-    call("close", [procs], `close the way into ${directory}`),
-  ];
+  return [call("write", [procs, Buffer.from("0"), 1], `enter ${directory}`)];
 }
 
 function isUnrestricted(rules: readonly DeviceRule[]): boolean {
@@ -198,7 +195,6 @@ function planWrite(directory: string, write: CgroupWrite): Operation[] {
         EBUSY: `${write.file} is below what is in use already`,
       },
     }),
-    call("close", [file], `close ${write.file}`),
   ];
   if (write.optional !== true) return [open, ...set];
   return [

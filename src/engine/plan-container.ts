@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { TiffinError } from "../base/error.ts";
 import { type Operation, register } from "../base/operation.ts";
 import { ALL_DEVICES, DEFAULT_DEVICE_RULES } from "../cgroups/devices.ts";
@@ -71,11 +72,17 @@ export function planContainer(
     rlimits: spec.ulimits,
     sysctls: { asked: spec.sysctls, usual: defaultSysctls(sysctlContext(namespaces)) },
     oomScoreAdjust: spec.oomScoreAdjust,
-    maskedPaths: unmasked ? [] : maskedPaths(context.hostDetails.thermalThrottleCpus),
-    readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS,
+    maskedPaths: unmasked ? [] : pathsToMask(context),
+    readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS.filter((path) => existsSync(path)),
     readOnlyRoot: spec.readOnlyRootfs,
   };
   return { operations: planContainerLaunch(plan), inherited: joined.fds };
+}
+
+/** A fresh proc and sysfs have what the host's have: what the host lacks need not be looked for inside. */
+function pathsToMask(context: EngineContext): ReturnType<typeof maskedPaths> {
+  const all = maskedPaths(context.hostDetails.thermalThrottleCpus);
+  return all.filter(({ path }) => existsSync(path));
 }
 
 function planRoot(context: EngineContext, container: StoredContainer): Operation[] {

@@ -1,6 +1,15 @@
 import { invalidArgument } from "../base/error.ts";
 import { type Operation, type Register, call, register } from "../base/operation.ts";
-import { AT, MOUNT_ATTR, O, OPEN_HOW_SIZE, S_IF, TTY_IOCTL } from "../kernel/flags.ts";
+import {
+  AT,
+  MOUNT_ATTR,
+  O,
+  OPEN_HOW_SIZE,
+  PR,
+  SECBIT_NO_SETUID_FIXUP,
+  S_IF,
+  TTY_IOCTL,
+} from "../kernel/flags.ts";
 import {
   type DetachedMount,
   cloneTree,
@@ -65,13 +74,13 @@ export function planDev(request: DevRequest): DetachedMount {
   const dev = register("dev");
   const { idBase } = request;
   const own = (path: string, uid = 0, gid = 0): Operation[] =>
-    idBase + uid + gid === 0
+    uid + gid === 0
       ? []
       : [
           call(
             "fchownat",
             [dev, path, idBase + uid, idBase + gid, AT.SYMLINK_NOFOLLOW],
-            `give /dev/${path} to the container`,
+            `give /dev/${path} to its owner`,
           ),
         ];
   const devices = new Map<string, DeviceNode>();
@@ -97,26 +106,20 @@ export function planDev(request: DevRequest): DetachedMount {
       result: "dev",
       what: "a /dev of its own",
     }),
-    ...[...directories].flatMap((path) => [
-      call("mkdirat", [dev, path, 0o755], `make /dev/${path}`),
-      ...own(path),
-    ]),
-    ...[...devices].flatMap(([path, device]) => [
-      makeNode(dev, path, device),
-      call("fchmodat", [dev, path, device.mode], `set the permissions of /dev/${path}`),
-      ...own(path, device.uid, device.gid),
-    ]),
-    ...LINKS.filter(([name]) => !devices.has(name)).flatMap(([name, target]) => [
-      call("symlinkat", [target, dev, name], `link /dev/${name} to ${target}`),
-      ...own(name),
+    ...asOwner(idBase, [
+      ...[...directories].map((path) => call("mkdirat", [dev, path, 0o755], `make /dev/${path}`)),
+      ...[...devices].flatMap(([path, device]) => [
+        makeNode(dev, path, device),
+        ...own(path, device.uid, device.gid),
+      ]),
+      ...LINKS.filter(([name]) => !devices.has(name)).map(([name, target]) =>
+        call("symlinkat", [target, dev, name], `link /dev/${name} to ${target}`),
+      ),
+      ...(request.console && !devices.has("console")
+        ? [call("mknodat", [dev, "console", S_IF.REG | 0o600, 0], "make a place for the console")]
+        : []),
     ]),
   ];
-  if (request.console && !devices.has("console")) {
-    make.push(
-      call("mknodat", [dev, "console", S_IF.REG | 0o600, 0], "make a place for the console"),
-      ...own("console"),
-    );
-  }
   return {
     mount: dev,
     target: "/dev",
@@ -125,6 +128,31 @@ export function planDev(request: DevRequest): DetachedMount {
     what: "a /dev of its own",
     targetKind: "directory",
   };
+}
+
+/**
+ * What is made meanwhile belongs to the container's root, with the modes that are asked for: the file system ids change and
+ * the capabilities stay (credentials(7), SECBIT_NO_SETUID_FIXUP), which is less than a chown and a chmod each.
+ */
+function asOwner(idBase: number, making: readonly Operation[]): Operation[] {
+  const umask = (mask: number, reason: string): Operation => call("umask", [mask], reason);
+  const masked = [
+    umask(0, "let modes be as they are asked for"),
+    ...making,
+    umask(0o022, "set the file mode creation mask back"),
+  ];
+  if (idBase === 0) return masked;
+  const ids = (id: number, reason: string): Operation[] => [
+    call("setfsgid", [id], reason),
+    call("setfsuid", [id], reason),
+  ];
+  return [
+    call("prctl", [PR.SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0], "keep capabilities across"),
+    ...ids(idBase, "make files as the container's root"),
+    ...masked,
+    ...ids(0, "make files as the engine again"),
+    call("prctl", [PR.SET_SECUREBITS, 0, 0, 0, 0], "let ids and capabilities be tied again"),
+  ];
 }
 
 function checkPath(path: string): void {
@@ -236,8 +264,6 @@ export function planConsole(slave: string, root: Register): Operation[] {
     }),
     ...openTarget({ root, path: "/dev/console", kind: "existing", result: "target" }),
     moveMount(register("console"), register("target"), "mount the terminal at /dev/console"),
-    call("close", [register("target")], "close /dev/console"),
-    call("close", [register("console")], "close the terminal's node"),
   ];
 }
 

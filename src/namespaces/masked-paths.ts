@@ -108,7 +108,7 @@ function whenThere(
       reason,
       ifNegative: target,
       then: [],
-      otherwise: [...then, call("close", [target], `close ${path}`)],
+      otherwise: then,
     },
   ];
 }
@@ -135,10 +135,7 @@ function hideDirectory(path: string): Operation[] {
       reason: `hide ${path}`,
       ifNegative: clone,
       then: [moveMount(mask, target, `hide ${path} behind an empty directory`)],
-      otherwise: [
-        moveMount(clone, target, `hide ${path} behind an empty directory`),
-        call("close", [clone], "close the clone"),
-      ],
+      otherwise: [moveMount(clone, target, `hide ${path} behind an empty directory`)],
     },
   ];
 }
@@ -154,7 +151,6 @@ export function planReadOnlyPaths(paths: readonly string[], root: Register): Ope
         reason: `make ${path} read-only`,
       }),
       moveMount(clone, target, `mount ${path} read-only`),
-      call("close", [clone], `close the clone of ${path}`),
     ]),
   );
 }

@@ -99,7 +99,6 @@ export function newFilesystem(filesystem: NewFilesystem): Operation[] {
       result,
       ...hints,
     }),
-    call("close", [context], `let go of the context of ${what}`),
   ];
 }
 
@@ -193,7 +192,6 @@ export function openTarget(target: {
         open(at, next, `open /${at}`, false),
       ],
     });
-    if (index > 0) making.push(call("close", [parent], "close the directory above"));
     parent = register(next);
   });
   return [
@@ -220,7 +218,7 @@ function makeEntry(
 }
 
 /**
- * Attaches a detached mount: finds (or makes) its target under `root`, and closes what it does not need any more.
+ * Attaches a detached mount: finds (or makes) its target under `root`. Descriptors stay open: launch/ closes all of them at once, since a call for each would cost more than most calls do.
  * Container side, in the container's own tree.
  */
 export function attachMount(mount: DetachedMount, root: Register): Operation[] {
@@ -228,9 +226,7 @@ export function attachMount(mount: DetachedMount, root: Register): Operation[] {
   const operations = [
     ...openTarget({ root, path: mount.target, kind: mount.targetKind, result: "target" }),
     moveMount(mount.mount, target, `mount ${mount.what} at ${mount.target}`),
-    call("close", [target], `close ${mount.target}`),
     ...(mount.afterwards ?? []),
-    call("close", [mount.mount], `close ${mount.what}`),
   ];
   return operations;
 }

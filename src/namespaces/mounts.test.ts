@@ -269,7 +269,9 @@ if (isInside)
 
     test("cgroups show one file system on v2, and a directory each on v1", () => {
       mkdirSync(at("/here"));
-      const hybrid = / - cgroup \S+ \S*\bmemory\b/.test(readFileSync("/proc/self/mountinfo", "utf8"));
+      const hybrid = / - cgroup \S+ \S*\bmemory\b/.test(
+        readFileSync("/proc/self/mountinfo", "utf8"),
+      );
       const hierarchies = hybrid
         ? [
             { directory: "memory", options: ["memory"] },

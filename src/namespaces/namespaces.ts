@@ -362,7 +362,6 @@ export function planTimeNamespace(seconds: number, procPath = "/proc"): Operatio
         },
       },
     ),
-    call("close", [{ register: "time" }], "close the clocks' offsets"),
     call(
       "openat",
       [-100, `${procPath}/self/ns/time_for_children`, 0o2000000, 0],
@@ -372,7 +371,6 @@ export function planTimeNamespace(seconds: number, procPath = "/proc"): Operatio
       },
     ),
     call("setns", [{ register: "time" }, CLONE.NEWTIME], "enter the time namespace"),
-    call("close", [{ register: "time" }], "close the time namespace"),
   ];
 }
 

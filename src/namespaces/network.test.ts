@@ -116,7 +116,7 @@ describe("planRlimits()", () => {
 describe("planOomScoreAdjust()", () => {
   test("takes -1000 to 1000, and does nothing for 0", () => {
     expect(planOomScoreAdjust(0)).toEqual([]);
-    expect(planOomScoreAdjust(-1000)).toHaveLength(3);
+    expect(planOomScoreAdjust(-1000)).toHaveLength(2);
     expect(() => planOomScoreAdjust(1001)).toThrow(/must be between -1000 and 1000/);
   });
 });

@@ -32,7 +32,6 @@ export function planLoopback(): Operation[] {
       [socket, message, message.length, 0, kernelAddress(), 12],
       "bring up the loopback interface",
     ),
-    call("close", [socket], "close the netlink socket"),
   ];
 }
 
@@ -153,7 +152,6 @@ export function planSysctls(
         hints: { EINVAL: `${name} does not take ${JSON.stringify(value)}` },
         ...(options.mayFail && { okErrors: true as const }),
       }),
-      call("close", [file], `close the setting ${name}`),
     ];
     if (!options.mayFail) return [open, ...write];
     return [

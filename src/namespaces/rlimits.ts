@@ -101,7 +101,6 @@ export function planOomScoreAdjust(value: number): Operation[] {
     call("write", [file, text, text.length], `set the score for the OOM killer to ${value}`, {
       hints: { EACCES: "A lower score needs CAP_SYS_RESOURCE, which the engine lacks" },
     }),
-    call("close", [file], "close the score for the OOM killer"),
   ];
 }
 
