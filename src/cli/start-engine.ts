@@ -11,8 +11,8 @@ const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 const LOG_TAIL_LINES = 10;
 /** An engine that fails is tried again: the one before it may still be on its way out. */
-const MOST_FAILURES = 3;
-const FAILURE_PAUSE_MS = 300;
+const MOST_FAILURES = 6;
+const FAILURE_PAUSE_MS = 500;
 /** EX_TEMPFAIL of sysexits.h: another engine holds these places. */
 const HELD_STATUS = 75;
 const LOCK_EXCLUSIVE_NOW = 2 | 4;

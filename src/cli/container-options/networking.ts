@@ -4,7 +4,7 @@ import { checkDnsSearch, checkExtraHost, checkIpAddress, checkLink } from "./che
 import { checkMac, endpoints, type NetworkChoice, parseNetwork, readIp } from "./network.ts";
 import { parsePorts } from "./ports.ts";
 
-const ip = { type: "ip", initial: "", parse: readIp };
+const ip = { type: "string", initial: "", parse: readIp };
 
 const FLAGS = {
   addHost: list("add-host", "Add a custom host-to-IP mapping (host:ip)", { check: checkExtraHost }),
