@@ -34,11 +34,13 @@ export async function settleExit(
   record: ExitRecord | undefined,
 ): Promise<void> {
   context.processes.delete(id);
-  if (!context.containers.withId(id)) return;
+  const before = context.containers.withId(id);
+  if (!before) return;
   const exitCode = record?.exitCode ?? LOST_EXIT_CODE;
   const oomKilled = record !== undefined && oomKills(record.memoryEvents) > 0;
+  const { autoRemove } = before.spec;
   const container = context.containers.update(id, {
-    phase: "settled",
+    phase: autoRemove ? "removing" : "settled",
     state: {
       status: "exited",
       pid: 0,
@@ -57,7 +59,7 @@ export async function settleExit(
   context.waiters.notify(id, "exit", { exitCode });
   await releaseHostResources(context, id);
   faultPoint("exit:released");
-  if (container.spec.autoRemove) await deleteContainer(context, container);
+  if (autoRemove) await deleteContainer(context, container);
 }
 
 function duration(container: StoredContainer): string {

@@ -20,8 +20,32 @@ export function containerUser(
   groupAdd: readonly string[],
 ): ContainerUser {
   const upper = join(containerDirectories(context.places, container.id).writable, "upper");
-  const layers = containerLayers(context, container);
-  const stack = existsSync(upper) ? [...layers, upper] : layers;
+  // Until the container changes something in /etc, its users are the image's.
+  const files = existsSync(join(upper, "etc"))
+    ? readUserFiles([...containerLayers(context, container), upper])
+    : imageUserFiles(context, container);
+  return resolveUser(user, groupAdd, files);
+}
+
+interface UserFiles {
+  readonly passwd: string;
+  readonly group: string;
+}
+
+/** By image ID, which names the content: entries never become wrong. */
+const cache = new Map<string, UserFiles>();
+const CACHED_IMAGES = 256;
+
+function imageUserFiles(context: EngineContext, container: StoredContainer): UserFiles {
+  const known = cache.get(container.imageId);
+  if (known) return known;
+  const files = readUserFiles(containerLayers(context, container));
+  if (cache.size >= CACHED_IMAGES) cache.clear();
+  cache.set(container.imageId, files);
+  return files;
+}
+
+function readUserFiles(stack: readonly string[]): UserFiles {
   const read = (path: string): string => Buffer.from(readStackFile(stack, path) ?? []).toString();
-  return resolveUser(user, groupAdd, { passwd: read("/etc/passwd"), group: read("/etc/group") });
+  return { passwd: read("/etc/passwd"), group: read("/etc/group") };
 }

@@ -3,7 +3,7 @@ import { TiffinError } from "../base/error.ts";
 import type { Container, ContainerSpec, ContainerState } from "./types.ts";
 
 /** What the engine was doing with a container when it was last written: recovery finishes or undoes it. */
-export type Phase = "settled" | "starting" | "removing";
+export type Phase = "settled" | "removing";
 
 export interface StoredContainer extends Container {
   readonly phase: Phase;

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { removeTree } from "../layers/remove-tree.ts";
 import type { Places } from "./types.ts";
 
+const DELETION_DELAY_MS = 300;
+
 /** Where directories wait for their deletion; emptied at the engine's start as well. */
 export function trashDirectory(places: Places): string {
   return join(places.root, "trash");
@@ -19,7 +21,8 @@ export function discardDirectory(places: Places, path: string): void {
   mkdirSync(trash, { recursive: true, mode: 0o700 });
   const target = join(trash, randomUUID());
   renameSync(path, target);
-  void deleteDirectory(target);
+  // Later: whoever waits for the removal need not wait for the files.
+  setTimeout(() => void deleteDirectory(target), DELETION_DELAY_MS).unref();
 }
 
 /** Deletes what an earlier engine left in the trash. */

@@ -33,7 +33,7 @@ async function recoverContainer(context: EngineContext, container: StoredContain
   if (container.phase === "removing") {
     await releaseHostResources(context, id);
     await deleteContainer(context, container);
-  } else if (isRunning(container) || container.phase === "starting") {
+  } else if (isRunning(container) || existsSync(runDirectory(context.places, id))) {
     await recoverRunning(context, container);
   } else if (container.state.status === "exited" && container.spec.autoRemove) {
     await releaseHostResources(context, id);
@@ -54,17 +54,16 @@ async function recoverRunning(context: EngineContext, container: StoredContainer
       state: {
         status: status === "paused" ? status : "running",
         pid,
-        startedAt: container.phase === "starting" ? timestamp() : startedAt,
+        startedAt: isRunning(container) ? startedAt : timestamp(),
       },
     });
     watchContainer(context, id, process);
     return;
   }
   const record = readExitRecord(`${context.shortRunPath}/${id}`);
-  if (container.phase === "starting" && !record) {
+  if (!isRunning(container) && !record) {
     context.processes.delete(id);
     await releaseHostResources(context, id);
-    context.containers.update(id, { phase: "settled" });
     return;
   }
   await context.lock.hold(id, () => settleExit(context, id, record));

@@ -52,7 +52,7 @@ export async function deleteContainer(
   container: StoredContainer,
 ): Promise<void> {
   const { id } = container;
-  context.containers.update(id, { phase: "removing" });
+  if (container.phase !== "removing") context.containers.update(id, { phase: "removing" });
   faultPoint("remove:recorded");
   context.processes.get(id)?.finish(undefined);
   context.processes.delete(id);

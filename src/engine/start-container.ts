@@ -68,9 +68,9 @@ async function launchContainer(
   const { id } = container;
   const directories = containerDirectories(context.places, id);
   const process = processOf(context, container);
-  context.containers.update(id, { phase: "starting" });
-  faultPoint("start:recorded");
+  faultPoint("start:begun");
   try {
+    // Its being there tells recovery that a start is under way.
     mkdirSync(directories.run, { mode: 0o700 });
     faultPoint("start:directory");
     makeBindSources(container.spec.mounts);

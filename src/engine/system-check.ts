@@ -48,9 +48,7 @@ async function checkCgroups(context: EngineContext, repair: boolean): Promise<Fi
 
 function checkRunDirectories(context: EngineContext, repair: boolean): Finding[] {
   const { places, containers, execs, processes } = context;
-  const running = containers
-    .all()
-    .filter((container) => isRunning(container) || container.phase === "starting");
+  const running = containers.all().filter((container) => isRunning(container));
   const owners = new Set(
     [...running, ...execs.all().filter(({ running: runs }) => runs)].map(({ id }) => id),
   );

@@ -193,11 +193,12 @@ export function statusOf(descriptor: number): FileStatus {
   return status;
 }
 
-const DIRENT_BYTES = 32 * 1024;
+/** What the calls below fill and read before they return: allocating that much for each would cost more than the call. */
+const buffer = Buffer.alloc(65536);
 
 /** All names of an open directory but `.` and `..`, in the file system's order. Starts over when called again. */
 export function readDirectory(descriptor: number): DirectoryEntry[] {
-  const bytes = Buffer.alloc(DIRENT_BYTES);
+  const bytes = buffer;
   const entries: DirectoryEntry[] = [];
   check(syscallRaw("lseek", descriptor, 0, 0), "lseek", "list a directory");
   for (;;) {
@@ -229,7 +230,7 @@ export function fsetxattr(descriptor: number, name: string, value: Uint8Array): 
 
 /** Value of an extended attribute of an open file, null when it has none of that name (or the file system knows none). */
 export function fgetxattr(descriptor: number, name: string): Uint8Array | null {
-  const bytes = Buffer.alloc(65536);
+  const bytes = buffer;
   const result = syscallRaw("fgetxattr", descriptor, path(name), bytes, bytes.length);
   if (result === -ERRNO.ENODATA || result === -ERRNO.EOPNOTSUPP) return null;
   check(result, "fgetxattr", `read the attribute ${quote(name)}`);
@@ -238,7 +239,7 @@ export function fgetxattr(descriptor: number, name: string): Uint8Array | null {
 
 /** Names of the extended attributes of an open file. */
 export function flistxattr(descriptor: number): string[] {
-  const bytes = Buffer.alloc(65536);
+  const bytes = buffer;
   const result = syscallRaw("flistxattr", descriptor, bytes, bytes.length);
   if (result === -ERRNO.EOPNOTSUPP) return [];
   check(result, "flistxattr", "list attributes");

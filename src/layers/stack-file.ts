@@ -4,6 +4,9 @@ import { closeDescriptor, openat2, statusOf } from "../kernel/files.ts";
 import { errnoOf, syscall } from "../kernel/syscall.ts";
 import { Stack } from "./stack.ts";
 
+/** Most such files are smaller. */
+const USUAL_BYTES = 4096;
+
 /** Enough for any honest /etc/passwd. */
 export const MAXIMUM_STACK_FILE_BYTES: number = 1024 * 1024;
 
@@ -60,12 +63,12 @@ function nodeAt(stack: Stack, path: string): { layer: number; path: string } | n
 }
 
 function readAll(file: number, limit: { path: string; maximumBytes: number }): Uint8Array {
-  // One byte more than allowed tells a file that grows meanwhile.
-  const bytes = Buffer.alloc(limit.maximumBytes + 1);
+  let bytes = Buffer.alloc(USUAL_BYTES);
   let filled = 0;
   for (;;) {
+    if (filled === bytes.length) bytes = Buffer.concat([bytes, Buffer.alloc(bytes.length)]);
     const read = syscall("read", file, bytes.subarray(filled), bytes.length - filled);
-    if (read === 0) return Uint8Array.from(bytes.subarray(0, filled));
+    if (read === 0) return bytes.subarray(0, filled);
     filled += read;
     if (filled > limit.maximumBytes) {
       throw unreadable(limit.path, `it is larger than ${limit.maximumBytes} bytes`);
