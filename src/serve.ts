@@ -6,6 +6,9 @@ import { openEngine } from "./engine/open-engine.ts";
 import { restWhenIdle } from "./engine/rest-when-idle.ts";
 import type { Places } from "./engine/types.ts";
 
+/** EX_TEMPFAIL of sysexits.h: another engine has these places. Who starts engines waits for that one to answer. */
+const EXIT_PLACES_TAKEN = 75;
+
 /**
  * Runs an engine in the foreground until SIGTERM or SIGINT; containers go on without it. Resolves to the exit status.
  * This and main.ts are the wiring: nothing else imports both the engine and the API.
@@ -28,7 +31,7 @@ export async function runEngine(places: Places): Promise<number> {
   } catch (error) {
     console.error(`tiffin engine: ${messageOf(error)}`);
     if (isTiffinError(error) && error.hint !== undefined) console.error(error.hint);
-    return 1;
+    return isTiffinError(error, "conflict") ? EXIT_PLACES_TAKEN : 1;
   }
 }
 
