@@ -18,6 +18,7 @@ import {
   planTimeNamespace,
 } from "../namespaces/namespaces.ts";
 import {
+  limitsByTime,
   planKeyring,
   planOomScoreAdjust,
   planRlimits,
@@ -76,7 +77,7 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
     ...planFork(plan),
     ...planForked(plan.cgroup),
     ...planIdMaps(plan),
-    ...planRlimits(plan.rlimits, register("pid")),
+    ...planRlimits(limitsByTime(plan.rlimits).early, register("pid")),
     ...plan.rootfs,
     ...plan.prepare,
     ...plan.mounts.filter(({ side }) => side === "supervisor").flatMap(({ make }) => make),
@@ -241,6 +242,7 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
     ...planReadOnlyPaths(plan.readOnlyPaths, register("rootfs")),
     ...planMasks(plan.maskedPaths, register("rootfs")),
     ...(plan.readOnlyRoot ? planReadOnlyRoot(register("rootfs")) : []),
+    ...planRlimits(limitsByTime(plan.rlimits).late, 0),
     ...planProgram(plan.process),
   ];
 }

@@ -2,7 +2,7 @@ import { call, type Operation, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
 import { CLONE, O } from "../kernel/flags.ts";
 import { planPseudoTerminal } from "../namespaces/devices.ts";
-import { type ResourceLimit, planRlimits } from "../namespaces/rlimits.ts";
+import { limitsByTime, type ResourceLimit, planRlimits } from "../namespaces/rlimits.ts";
 import {
   FIRST_INHERITED_FD,
   planBecomeRoot,
@@ -51,7 +51,7 @@ export function planExecLaunch(plan: ExecPlan): Operation[] {
       child: planExecSide(plan),
     },
     ...planForked(cgroup),
-    ...planRlimits(plan.rlimits, register("pid")),
+    ...planRlimits(limitsByTime(plan.rlimits).early, register("pid")),
     { control: "signal", eventfd: register("prepared"), reason: "let the process go on" },
     ...planSupervise(plan.process, false),
   ];
@@ -97,6 +97,7 @@ function planExecSide(plan: ExecPlan): Operation[] {
           }),
         ]
       : []),
+    ...planRlimits(limitsByTime(plan.rlimits).late, 0),
     ...planProgram(process),
   ];
 }

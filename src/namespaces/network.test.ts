@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { defaultSysctls, planLoopback, planSysctls, validateSysctls } from "./network.ts";
-import { planOomScoreAdjust, planRlimits } from "./rlimits.ts";
+import { limitsByTime, planOomScoreAdjust, planRlimits } from "./rlimits.ts";
 
 const OWN = { ownNetwork: true, ownIpc: true, ownUts: true, ownUser: true };
 
@@ -77,6 +77,19 @@ describe("planLoopback()", () => {
         "01000000" +
         "01000000",
     );
+  });
+});
+
+describe("limitsByTime()", () => {
+  const early = { name: "nofile", soft: 2000, hard: -1 };
+  const core = { name: "core", soft: 0, hard: 0 };
+
+  test("leaves a launch the descriptors that it needs", () => {
+    expect(limitsByTime([early, core])).toEqual({ early: [early, core], late: [] });
+    const low = { name: "nofile", soft: 10, hard: 20 };
+    expect(limitsByTime([core, low])).toEqual({ early: [core], late: [low] });
+    const soft = { name: "nofile", soft: 10, hard: 1_000_000 };
+    expect(limitsByTime([soft])).toEqual({ early: [{ ...soft, soft: 1024 }], late: [soft] });
   });
 });
 

@@ -71,6 +71,27 @@ export function planRlimits(limits: readonly ResourceLimit[], pid: Operand): Ope
   });
 }
 
+/** A launch has some hundred descriptors open at once; with fewer it would fail. */
+const LAUNCH_DESCRIPTORS = 1024;
+
+/**
+ * The limits that a process gets from its supervisor, and those that it lowers itself once its last file is open: a limit of
+ * descriptors below what the launch needs.
+ */
+export function limitsByTime(limits: readonly ResourceLimit[]): {
+  early: ResourceLimit[];
+  late: ResourceLimit[];
+} {
+  const isTight = (limit: number): boolean => limit >= 0 && limit < LAUNCH_DESCRIPTORS;
+  const late = limits.filter(({ name, soft }) => name === "nofile" && isTight(soft));
+  const early = limits.flatMap((limit) => {
+    if (!late.includes(limit)) return [limit];
+    // Raising the hard limit is left to the supervisor, who may be allowed to.
+    return isTight(limit.hard) ? [] : [{ ...limit, soft: LAUNCH_DESCRIPTORS }];
+  });
+  return { early, late };
+}
+
 /** RLIM_INFINITY for a negative limit. */
 function wordOf(limit: number): bigint {
   return limit < 0 ? 0xffffffffffffffffn : BigInt(limit);
