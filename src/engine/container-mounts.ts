@@ -138,6 +138,9 @@ function bindSource({ source, createSource }: MountSpec): string {
 /** Before a start: docker's -v makes host directories that are missing. */
 export function makeBindSources(mounts: readonly MountSpec[]): void {
   for (const { type, source, createSource } of mounts) {
-    if (type === "bind" && createSource) mkdirSync(source, { recursive: true, mode: 0o755 });
+    // A file, or a link to a directory, is there already.
+    if (type === "bind" && createSource && !existsSync(source)) {
+      mkdirSync(source, { recursive: true, mode: 0o755 });
+    }
   }
 }

@@ -25,7 +25,8 @@ interface GroupEntry {
 
 /**
  * docker's --user: `name`, `uid`, either with `:group` or `:gid`; "" is root. Names are looked up in the container's own
- * passwd(5) and group(5), numbers need no entry there. Supplementary groups are those that list the user (not with an
+ * passwd(5) and group(5), numbers need no entry there. Supplementary groups are the user's own (else a program could leave
+ * it, and be no member any more where a mode denies it something: CVE-2022-36109), those that list the user (not with an
  * explicit group), and --group-add's.
  * @throws invalid-argument with docker's words
  */
@@ -46,14 +47,15 @@ export function resolveUser(
   return {
     uid: entry.uid,
     gid,
-    groups: [...new Set([...supplementary, ...added])],
+    groups: [...new Set([gid, ...supplementary, ...added])],
     home: entry.home,
   };
 }
 
 function findUser(user: string, passwd: readonly PasswdEntry[]): PasswdEntry {
   const named = passwd.find(({ name }) => name === user);
-  if (named) return named;
+  // An id that the kernel would cut off is another user's.
+  if (named) return { ...named, uid: checkId(named.uid, user), gid: checkId(named.gid, user) };
   if (/^\d+$/.test(user)) {
     const uid = checkId(Number(user), user);
     return passwd.find((entry) => entry.uid === uid) ?? { name: "", uid, gid: 0, home: "/" };
