@@ -135,7 +135,10 @@ export class CgroupDriver {
       return /^frozen 1$/m.test(readFileSync(`${unified}/cgroup.events`, "utf8"));
     }
     const state = this.freezerState(containerId);
-    return state !== undefined && readFileSync(state, "utf8").trim() === "FROZEN";
+    const now = state === undefined ? "" : readFileSync(state, "utf8").trim();
+    // v1 stays at FREEZING when it catches a process within vfork, until it is told again.
+    if (state !== undefined && now === "FREEZING") writeFileSync(state, "FROZEN");
+    return now === "FROZEN";
   }
 
   /** @throws not-found when the container has no group */
