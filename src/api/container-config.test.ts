@@ -37,6 +37,7 @@ describe("a create body of docker's command line", () => {
       hostname: "",
       domainname: "",
       tty: false,
+      terminalSize: { rows: 0, columns: 0 },
       openStdin: false,
       stdinOnce: false,
       attachStdin: false,

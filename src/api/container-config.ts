@@ -49,6 +49,7 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     ulimits: hostConfig.objects("Ulimits").map(readUlimit),
     sysctls: hostConfig.stringMap("Sysctls"),
     shmBytes: readShmBytes(hostConfig),
+    terminalSize: hostConfig.terminalSize("ConsoleSize"),
     resources: readResources(hostConfig),
     oomScoreAdjust: hostConfig.integer("OomScoreAdj"),
     logDriver: logConfig.string("Type"),

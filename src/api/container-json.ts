@@ -162,7 +162,7 @@ function formatHostConfig(spec: ContainerSpec, version: ApiVersion): Record<stri
     AutoRemove: spec.autoRemove,
     VolumeDriver: "",
     VolumesFrom: null,
-    ConsoleSize: [0, 0],
+    ConsoleSize: [spec.terminalSize.rows, spec.terminalSize.columns],
     ...(annotations === undefined ? {} : { Annotations: annotations }),
     ...formatSecurity(spec),
     CgroupnsMode: spec.cgroupnsMode || "private",

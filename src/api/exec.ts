@@ -32,6 +32,7 @@ function readExecSpec(body: JsonObject): ExecSpec {
     workingDirectory: body.string("WorkingDir"),
     user: body.string("User"),
     tty: body.boolean("Tty"),
+    terminalSize: body.terminalSize("ConsoleSize"),
     privileged: body.boolean("Privileged"),
     attachStdin: body.boolean("AttachStdin"),
     attachStdout: body.boolean("AttachStdout"),

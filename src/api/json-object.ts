@@ -57,6 +57,14 @@ export class JsonObject {
     return typeof value === "string" ? [value] : this.stringsOrNull(name);
   }
 
+  /** docker's `[rows, columns]`. */
+  terminalSize(name: string): { rows: number; columns: number } {
+    const value = this.raw(name);
+    const [rows, columns]: unknown[] = Array.isArray(value) ? value : [];
+    const valid = [rows, columns].every((size) => Number.isInteger(size) && Number(size) >= 0);
+    return valid ? { rows: Number(rows), columns: Number(columns) } : { rows: 0, columns: 0 };
+  }
+
   stringMap(name: string): Record<string, string> {
     return this.#typed(name, {}, isStringMap, "an object of strings");
   }

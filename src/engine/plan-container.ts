@@ -136,7 +136,7 @@ function processPlan(
     }),
     init: spec.init,
     tty: spec.tty,
-    terminalSize: { rows: 0, columns: 0 },
+    terminalSize: spec.terminalSize,
     openStdin: spec.openStdin,
     closeStdinWithClient: spec.openStdin && spec.stdinOnce,
     engineStreams: streamBits(options.streams),

@@ -44,7 +44,7 @@ export function planExec(
       }),
       init: false,
       tty: asked.tty,
-      terminalSize: { rows: 0, columns: 0 },
+      terminalSize: asked.terminalSize,
       openStdin: asked.attachStdin,
       closeStdinWithClient: asked.attachStdin,
       engineStreams: streamBits(options.engineStreams),

@@ -13,6 +13,7 @@ export function emptySpec(image: string): ContainerSpec {
     hostname: "",
     domainname: "",
     tty: false,
+    terminalSize: { rows: 0, columns: 0 },
     openStdin: false,
     stdinOnce: false,
     attachStdin: false,

@@ -40,6 +40,11 @@ export interface Ulimit {
   readonly hard: number;
 }
 
+export interface TerminalSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** What the user asked for, merged with the image's configuration at create; it does not change afterwards. */
 export interface ContainerSpec {
   /** As the user wrote it. */
@@ -53,6 +58,8 @@ export interface ContainerSpec {
   readonly hostname: string;
   readonly domainname: string;
   readonly tty: boolean;
+  /** Of the terminal at the start; 0, 0: unknown. */
+  readonly terminalSize: TerminalSize;
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly attachStdin: boolean;
@@ -163,6 +170,7 @@ export interface ExecSpec {
   readonly workingDirectory: string;
   readonly user: string;
   readonly tty: boolean;
+  readonly terminalSize: TerminalSize;
   readonly privileged: boolean;
   readonly attachStdin: boolean;
   readonly attachStdout: boolean;
