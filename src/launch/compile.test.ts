@@ -10,7 +10,10 @@ function operation(program: Uint8Array, index: number): DataView {
 }
 
 test("a system call becomes one operation with its number, arguments and result register", () => {
-  const { bytes, registers, steps } = compile([call("openat", [-100, "/x", 0], "open x", { result: "fd" })], "x64");
+  const { bytes, registers, steps } = compile(
+    [call("openat", [-100, "/x", 0], "open x", { result: "fd" })],
+    "x64",
+  );
   const op = operation(bytes, 0);
   expect(op.getUint8(0)).toBe(0);
   expect(op.getUint32(4, true)).toBe(257);
@@ -26,7 +29,10 @@ test("the same plan has the other architecture's numbers there", () => {
 });
 
 test("errors that are fine are kept by number", () => {
-  const { bytes } = compile([call("mkdirat", [-100, "/x", 0o755], "make x", { okErrors: ["EEXIST"] })], "x64");
+  const { bytes } = compile(
+    [call("mkdirat", [-100, "/x", 0o755], "make x", { okErrors: ["EEXIST"] })],
+    "x64",
+  );
   expect(operation(bytes, 0).getUint16(16, true)).toBe(17);
 });
 
@@ -50,7 +56,9 @@ test("the child of a fork stands after its parent, which jumps nowhere", () => {
       pid: "pid",
       pidfd: "pidfd",
       reason: "fork",
-      child: [{ control: "exec", candidates: ["/x"], argv: ["x"], environment: [], reason: "run x" }],
+      child: [
+        { control: "exec", candidates: ["/x"], argv: ["x"], environment: [], reason: "run x" },
+      ],
     },
     call("exit_group", [0], "leave"),
   ];
@@ -58,6 +66,24 @@ test("the child of a fork stands after its parent, which jumps nowhere", () => {
   const target = operation(bytes, 0).getUint32(4, true);
   expect(steps[target]).toMatchObject({ side: "container" });
   expect(steps.slice(0, target).every(({ side }) => side === "supervisor")).toBe(true);
+});
+
+test("what a child forks is known to its parent", () => {
+  const fork = (pid: string, child: Operation[]): Operation => ({
+    control: "fork",
+    flags: 0n,
+    pid,
+    pidfd: `${pid}.fd`,
+    reason: "fork",
+    child,
+  });
+  const inner = fork("inner", [call("getpid", [], "learn it", { result: "own" })]);
+  const plan = [
+    fork("outer", [inner]),
+    call("close", [register("inner.fd")], "close it"),
+    call("close", [register("own")], "use what it set"),
+  ];
+  expect(compile(plan, "x64").registers.has("inner")).toBe(true);
 });
 
 test("a branch runs one of its two sides", () => {
@@ -73,13 +99,21 @@ test("a branch runs one of its two sides", () => {
   ];
   const { bytes, steps } = compile(plan, "x64");
   const reasons = steps.map(({ operation: { reason } }) => reason);
-  expect(reasons).toEqual(["open x", "when x is missing", "otherwise", "when x is missing", "then"]);
+  expect(reasons).toEqual([
+    "open x",
+    "when x is missing",
+    "otherwise",
+    "when x is missing",
+    "then",
+  ]);
   expect(operation(bytes, 1).getUint32(4, true)).toBe(4);
   expect(operation(bytes, 3).getUint32(4, true)).toBe(5);
 });
 
 test("a register that nothing sets is refused", () => {
-  expect(() => compile([call("close", [register("fd")], "close it")], "x64")).toThrow('nothing sets register "fd"');
+  expect(() => compile([call("close", [register("fd")], "close it")], "x64")).toThrow(
+    'nothing sets register "fd"',
+  );
 });
 
 test("a register that both sides set is refused", () => {

@@ -223,7 +223,7 @@ class Compiler {
     });
     this.children.push({ fork, operations: operation.child });
     // The parent may use what the child sets, once it has waited for it.
-    for (const name of results(operation.child)) this.define(name, "container");
+    for (const [name, side] of results(operation.child)) this.define(name, side);
   }
 
   private branch(operation: Extract<Operation, { control: "branch" }>, step: CompiledStep): void {
@@ -312,12 +312,17 @@ class Compiler {
   }
 }
 
-function* results(operations: readonly Operation[]): Generator<string> {
+/** What a child's operations set, and for which side: what a child forks is watched by the supervisor all the same. */
+function* results(operations: readonly Operation[]): Generator<[name: string, side: Side]> {
   for (const operation of operations) {
     if ("call" in operation) {
-      if (operation.result !== undefined) yield operation.result;
+      if (operation.result !== undefined) yield [operation.result, "container"];
     } else if (operation.control === "load") {
-      yield operation.result;
+      yield [operation.result, "container"];
+    } else if (operation.control === "fork") {
+      yield [operation.pid, "supervisor"];
+      yield [operation.pidfd, "supervisor"];
+      yield* results(operation.child);
     } else if (operation.control === "branch") {
       yield* results([...operation.then, ...(operation.otherwise ?? [])]);
     }
