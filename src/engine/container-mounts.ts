@@ -6,6 +6,7 @@ import type { CgroupPlan } from "../cgroups/plan.ts";
 import { planDev, planOutsideDevices } from "../namespaces/devices.ts";
 import {
   planCgroupMounts,
+  planDonorMemory,
   planJoinedMemory,
   planMessageQueues,
   planProc,
@@ -32,7 +33,13 @@ export interface ContainerMounts {
 export function planContainerMounts(
   context: EngineContext,
   container: StoredContainer,
-  parts: { namespaces: NamespacePlan; devices: RequestedDevices; cgroup: CgroupPlan },
+  parts: {
+    namespaces: NamespacePlan;
+    devices: RequestedDevices;
+    cgroup: CgroupPlan;
+    /** By container ID: descriptors of the first processes of those that are joined. */
+    joinPidfds: ReadonlyMap<string, number>;
+  },
 ): ContainerMounts {
   const { spec, idBase } = container;
   const { namespaces, devices, cgroup } = parts;
@@ -41,9 +48,9 @@ export function planContainerMounts(
     planDev({ idBase, devices: devices.nodes, console: spec.tty }),
     planTerminals(),
     ...(namespaces.ipc === "host" ? [] : [planMessageQueues()]),
-    ...sharedMemory(context, container, namespaces),
+    ...sharedMemory(context, container, parts),
     planSysfs({ hostNetwork: namespaces.network === "host", writable: spec.privileged }),
-    ...planCgroupMounts(cgroup.mounts, spec.privileged),
+    ...cgroupMounts(container, namespaces, cgroup),
     ...planOutsideDevices(devices.outside),
     ...etcFiles(context, container),
   ];
@@ -57,17 +64,40 @@ export function planContainerMounts(
   };
 }
 
+/** Only in a cgroup namespace of its own may a container with ids of its own mount them: the host's are bound otherwise. */
+function cgroupMounts(
+  { spec, idBase }: StoredContainer,
+  namespaces: NamespacePlan,
+  cgroup: CgroupPlan,
+): DetachedMount[] {
+  if (namespaces.newCgroup || idBase === 0) {
+    return planCgroupMounts(cgroup.mounts, spec.privileged);
+  }
+  const directory = "/sys/fs/cgroup";
+  const bind = {
+    source: directory,
+    target: directory,
+    sourceKind: "directory",
+    readOnly: true,
+    propagation: "",
+    recursive: true,
+    idmap: null,
+    idmapRequired: false,
+  } as const;
+  return [planBind(bind, 2000)];
+}
+
 function sharedMemory(
   context: EngineContext,
   { spec }: StoredContainer,
-  namespaces: NamespacePlan,
+  parts: { namespaces: NamespacePlan; joinPidfds: ReadonlyMap<string, number> },
 ): DetachedMount[] {
-  if (namespaces.ipc === "none") return [];
-  if (namespaces.ipc === "host") return [planJoinedMemory("/dev/shm")];
-  if (namespaces.ipc === "shared") {
-    const name = spec.ipcMode.slice("container:".length);
-    const { pid } = context.containers.find(name).state;
-    return [planJoinedMemory(`/proc/${pid}/root/dev/shm`)];
+  const { ipc } = parts.namespaces;
+  if (ipc === "none") return [];
+  if (ipc === "host") return [planJoinedMemory("/dev/shm")];
+  if (ipc === "shared") {
+    const { id } = context.containers.find(spec.ipcMode.slice("container:".length));
+    return [planDonorMemory(parts.joinPidfds.get(id) ?? -1)];
   }
   return [planSharedMemory(spec.shmBytes)];
 }

@@ -30,11 +30,11 @@ export async function createContainer(
   const image = await findImage(context, request.spec.image);
   const container = newContainer(context, request, image.id);
   const spec = mergeImageConfig(request.spec, image.config);
-  const { warnings, ownIds } = validateSpec(context, spec);
+  const { warnings, ownIds, sharedIdBase } = validateSpec(context, spec);
   return context.lock.hold("create", () => {
     const name = freeName(context, request.name);
     const used = new Set(context.containers.all().map(({ idBase }) => idBase));
-    const idBase = ownIds ? allocateRange(used, context.id) : 0;
+    const idBase = sharedIdBase ?? (ownIds ? allocateRange(used, context.id) : 0);
     const complete: StoredContainer = {
       ...container,
       name,

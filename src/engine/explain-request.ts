@@ -17,12 +17,16 @@ export async function explainRequest(
 ): Promise<ExplainedStep[]> {
   const image = await findImage(context, request.spec.image);
   const spec = mergeImageConfig(request.spec, image.config);
-  const { ownIds } = validateSpec(context, spec);
+  const { ownIds, sharedIdBase } = validateSpec(context, spec);
   const container = newContainer(context, { name: request.name || "example", spec }, image.id);
   const hostname = spec.hostname || randomBytes(6).toString("hex");
   const plan = planContainer(
     context,
-    { ...container, spec: { ...spec, hostname }, idBase: ownIds ? FIRST_BASE : 0 },
+    {
+      ...container,
+      spec: { ...spec, hostname },
+      idBase: sharedIdBase ?? (ownIds ? FIRST_BASE : 0),
+    },
     { streams: { stdout: true, stderr: true }, nextLog: 1 },
   );
   return explainPlan(plan.operations);

@@ -48,13 +48,18 @@ export function planContainer(
   const namespaces = namespacePlan(context, { ...spec, hostname: "", domainname: "" });
   const security = securityOptions(spec);
   const devices = requestedDevices(spec);
-  const joined = joinedProcesses(context, namespaces);
+  const joined = joinedProcesses(context, namespaces, idBase);
   const cgroup = context.cgroups.plan({
     containerId: container.id,
     resources: spec.resources,
     deviceRules: spec.privileged ? ALL_DEVICES : [...DEFAULT_DEVICE_RULES, ...devices.rules],
   });
-  const mounts = planContainerMounts(context, container, { namespaces, devices, cgroup });
+  const mounts = planContainerMounts(context, container, {
+    namespaces,
+    devices,
+    cgroup,
+    joinPidfds: joined.registers,
+  });
   const unmasked = security.unmaskedPaths;
   const plan: ContainerPlan = {
     id: container.id,
@@ -100,9 +105,12 @@ function planRoot(context: EngineContext, container: StoredContainer): Operation
 function joinedProcesses(
   context: EngineContext,
   namespaces: NamespacePlan,
+  idBase: number,
 ): { registers: Map<string, number>; fds: number[] } {
   const fds: number[] = [];
   const registers = new Map<string, number>();
+  const { userNamespaceOf } = namespaces;
+  if (userNamespaceOf && userNamespaceOf.idBase !== idBase) throw otherIds(userNamespaceOf.id);
   for (const { target } of namespaces.joins) {
     const process = context.processes.get(target.id);
     if (!process) throw notRunning(target.id);
@@ -144,6 +152,15 @@ function processPlan(
     runDirectory: directories.run,
     log: logSettings(spec, directories.logs, options.nextLog),
   };
+}
+
+/** A container of the same name was made anew since. */
+function otherIds(id: string): TiffinError {
+  return new TiffinError(
+    "conflict",
+    `Cannot join a namespace of container ${id.slice(0, 12)}: its range of user ids is another one than when this container was made`,
+    { hint: "Remove this container and make it again" },
+  );
 }
 
 function notRunning(id: string): TiffinError {

@@ -16,13 +16,14 @@ import { invalidArgument } from "../base/error.ts";
 
 /**
  * Refuses at create what could not be started.
- * @returns whether the container gets a range of ids of its own, and what the user should know
+ * @returns whether the container's ids are others than the host's, the first of its range when it shares another
+ * container's, and what the user should know
  * @throws invalid-argument with docker's words
  */
 export function validateSpec(
   context: EngineContext,
   spec: ContainerSpec,
-): { warnings: string[]; ownIds: boolean } {
+): { warnings: string[]; ownIds: boolean; sharedIdBase: number | undefined } {
   const namespaces = namespacePlan(context, spec);
   validateResources(spec.resources, {
     ...context.cgroups.paths.parentSets,
@@ -46,7 +47,11 @@ export function validateSpec(
       `The working directory '${spec.workingDirectory}' is invalid, it needs to be an absolute path`,
     );
   }
-  return { warnings: [...namespaces.warnings], ownIds: namespaces.userNamespace !== "host" };
+  return {
+    warnings: [...namespaces.warnings],
+    ownIds: namespaces.userNamespace !== "host",
+    sharedIdBase: namespaces.userNamespaceOf?.idBase,
+  };
 }
 
 function checkTarget(target: string): void {
