@@ -4,8 +4,6 @@ import { join } from "node:path";
 import { removeTree } from "../layers/remove-tree.ts";
 import type { Places } from "./types.ts";
 
-const DELETION_DELAY_MS = 300;
-
 /** Where directories wait for their deletion; emptied at the engine's start as well. */
 export function trashDirectory(places: Places): string {
   return join(places.root, "trash");
@@ -21,8 +19,30 @@ export function discardDirectory(places: Places, path: string): void {
   mkdirSync(trash, { recursive: true, mode: 0o700 });
   const target = join(trash, randomUUID());
   renameSync(path, target);
-  // Later: whoever waits for the removal need not wait for the files.
-  setTimeout(() => void deleteDirectory(target), DELETION_DELAY_MS).unref();
+  enqueue(target);
+}
+
+/** Directories that wait, and when the engine turns to them: once nothing was discarded for a while, or when they are many. */
+const waiting: string[] = [];
+let timer: ReturnType<typeof setTimeout> | undefined;
+const PAUSE_MS = 1000;
+const MANY = 64;
+
+function enqueue(target: string): void {
+  waiting.push(target);
+  if (timer !== undefined && waiting.length > MANY) return;
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    timer = undefined;
+    void deleteWaiting();
+  }, PAUSE_MS);
+  timer.unref();
+}
+
+async function deleteWaiting(): Promise<void> {
+  for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
+    await deleteDirectory(target);
+  }
 }
 
 /** Deletes what an earlier engine left in the trash. */
