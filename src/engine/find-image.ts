@@ -12,7 +12,7 @@ export async function findImage(context: EngineContext, reference: string): Prom
   } catch (error) {
     if (!isTiffinError(error, "not-found")) throw error;
     if (isBuiltinImage(reference)) return ensureBuiltinImage(context.images, builtinArchive);
-    throw new TiffinError("not-found", `No such image: ${reference}`, {
+    throw new TiffinError("not-found", error.message, {
       cause: error,
       hint: "Bring it in with tiffin load or tiffin import; tiffin images lists what is there",
     });
