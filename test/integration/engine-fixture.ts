@@ -22,7 +22,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../../src/base/database.ts";
 
-const TIFFIN = join(import.meta.dirname, "../../bin/tiffin");
+/** The command of the checkout. */
+export const TIFFIN: string = join(import.meta.dirname, "../../bin/tiffin");
 /** For machines under load; nothing here should take a tenth of it. */
 const PATIENCE_MS = 60_000;
 const PAUSE_MS = 20;
@@ -79,6 +80,8 @@ export interface EngineFixture {
   readonly socket: string;
   /** Names the engine's cgroups: HIERARCHY/tiffin/ENGINE-ID. */
   readonly engineId: string;
+  /** Variables that lead docker and tiffin to the engine. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Process id of the engine that runs now. */
   pid(): number;
   /** What the engine wrote to its standard error so far, over all its starts. */
@@ -170,6 +173,7 @@ function fixture(engine: EngineProcess, engineId: string, docker: string): Engin
     run,
     socket,
     engineId,
+    environment: env,
     pid: () => engine.pid(),
     engineLog: () => readFileSync(engine.log, "utf8"),
     docker: runner(docker),
