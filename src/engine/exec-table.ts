@@ -11,7 +11,7 @@ interface Row {
   exit_code: number | null;
 }
 
-/** Execs, kept until their container ends or is removed: a table of the state database, held in memory as well. */
+/** Execs, kept until their container starts again or is removed: a table of the state database, held in memory as well. */
 export class ExecTable {
   private readonly database: Database;
   private readonly byId = new Map<string, Exec>();

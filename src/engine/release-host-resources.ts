@@ -5,11 +5,10 @@ import { runDirectory } from "./container-directories.ts";
 import type { EngineContext } from "./context.ts";
 import type { Places } from "./types.ts";
 
-/** Cgroups (and whatever still runs in them), the run directory, execs. Idempotent. */
+/** Cgroups (and whatever still runs in them) and the run directory. Idempotent. */
 export async function releaseHostResources(context: EngineContext, id: string): Promise<void> {
   context.cgroups.kill(id);
   await context.cgroups.remove(id);
-  context.execs.deleteOf(id);
   removeRunDirectory(context.places, id);
 }
 

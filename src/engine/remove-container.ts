@@ -58,6 +58,7 @@ export async function deleteContainer(
   context.processes.delete(id);
   discardDirectory(context.places, containerDirectories(context.places, id).state);
   faultPoint("remove:discarded");
+  context.execs.deleteOf(id);
   context.containers.delete(id);
   emitContainerEvent(context, container, "destroy");
   context.waiters.notify(id, "removal", { exitCode: container.state.exitCode });

@@ -69,6 +69,8 @@ async function launchContainer(
   const directories = containerDirectories(context.places, id);
   const process = processOf(context, container);
   faultPoint("start:begun");
+  // Those of its last run were kept until now, for their clients to learn how they ended.
+  context.execs.deleteOf(id);
   try {
     // Its being there tells recovery that a start is under way.
     mkdirSync(directories.run, { mode: 0o700 });
