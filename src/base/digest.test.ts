@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { digestOf, hexOf, isDigest, parseDigest, shortId, startDigest } from "./digest.ts";
+import { hexOf, isDigest, parseDigest, shortId } from "./digest.ts";
+import { digestOf, startDigest } from "./hash.ts";
 
 const EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

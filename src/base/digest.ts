@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { invalidArgument } from "./error.ts";
 
 declare const brand: unique symbol;
@@ -40,20 +39,6 @@ function digestError(text: string): Error {
   }
   const reason = text.length === "sha256:".length + 64 ? "format" : "length";
   return invalidArgument(`invalid checksum digest ${reason}: ${JSON.stringify(text)}`);
-}
-
-/** The digest of bytes in memory. */
-export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
-}
-
-/** A digest made piece by piece, for streams. `digest` may be called once. */
-export function startDigest(): { update(bytes: Uint8Array): void; digest(): Digest } {
-  const hash = createHash("sha256");
-  return {
-    update: (bytes) => void hash.update(bytes),
-    digest: () => `sha256:${hash.digest("hex")}` as Digest,
-  };
 }
 
 /** The 64 hexadecimal digits without the algorithm: how blobs and layers are named on disk. */

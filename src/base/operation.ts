@@ -4,7 +4,17 @@ import type { ErrnoName } from "./errno.ts";
  * A plan is an ordered list of operations as data; planners in any room return them, launch/ compiles and runs them.
  * Nearly every operation is one plain system call. What it needs from earlier steps it names as a register.
  */
-export type Operation = Call | Fork | Branch | Load | Signal | Wait | Decimal | Exec | Init | Supervise;
+export type Operation =
+  | Call
+  | Fork
+  | Branch
+  | Load
+  | Signal
+  | Wait
+  | Decimal
+  | Exec
+  | Init
+  | Supervise;
 
 /** The result of an earlier operation: a descriptor, a pid. Shared by both sides of a fork. */
 export interface Register {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { digestOf } from "./digest.ts";
+import { digestOf } from "./hash.ts";
 import { isTiffinError, messageOf } from "./error.ts";
 import {
   familiarName,

@@ -10,7 +10,8 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, join, posix } from "node:path";
-import { type Digest, startDigest } from "../base/digest.ts";
+import { type Digest } from "../base/digest.ts";
+import { startDigest } from "../base/hash.ts";
 import { invalidArgument } from "../base/error.ts";
 import { readTar, type TarMember } from "../layers/tar-reader.ts";
 import { MAX_DOCUMENT_BYTES } from "./manifest.ts";

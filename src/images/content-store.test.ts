@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { digestOf, hexOf } from "../base/digest.ts";
+import { hexOf } from "../base/digest.ts";
+import { digestOf } from "../base/hash.ts";
 import { isTiffinError } from "../base/error.ts";
 import { type ContentStore, openContentStore } from "./content-store.ts";
 

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, digestOf, hexOf, isDigest, startDigest } from "../base/digest.ts";
+import { type Digest, hexOf, isDigest } from "../base/digest.ts";
+import { digestOf, startDigest } from "../base/hash.ts";
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import { errnoOf, storageError } from "./storage-error.ts";
 

@@ -1,4 +1,5 @@
-import { type Digest, digestOf, isDigest } from "../base/digest.ts";
+import { type Digest, isDigest } from "../base/digest.ts";
+import { digestOf } from "../base/hash.ts";
 import { invalidArgument } from "../base/error.ts";
 import { parseReference, type Reference, withDefaultTag } from "../base/reference.ts";
 import { compressionOf } from "../layers/decompress.ts";

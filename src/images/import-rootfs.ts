@@ -1,5 +1,7 @@
-import { digestOf, parseDiffId, startDigest } from "../base/digest.ts";
+import { parseDiffId } from "../base/digest.ts";
+import { digestOf, startDigest } from "../base/hash.ts";
 import { invalidArgument } from "../base/error.ts";
+import { faultPoint } from "../base/fault-point.ts";
 import { parseReference, type Reference, withDefaultTag } from "../base/reference.ts";
 import { changeConfig, type ContainerConfig } from "./config-change.ts";
 import { layerMediaType, manifestFor } from "./docker-archive.ts";
@@ -37,6 +39,7 @@ export async function importRootfs(
   try {
     const measured = measure(archive);
     const layer = await layers.add(measured.bytes);
+    faultPoint("import:unpacked");
     const diffId = parseDiffId(layer.diffId);
     const here: ImageLayer = {
       diffId,

@@ -1,4 +1,5 @@
-import { type Digest, digestOf, shortId } from "../base/digest.ts";
+import { type Digest, shortId } from "../base/digest.ts";
+import { digestOf } from "../base/hash.ts";
 import { TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { familiarReference } from "../base/reference.ts";

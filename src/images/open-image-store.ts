@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Database } from "../base/database.ts";
 import type { Digest } from "../base/digest.ts";
+import { faultPoint } from "../base/fault-point.ts";
 import { familiarReference } from "../base/reference.ts";
 import { chainId } from "../layers/chain-id.ts";
 import { decompress } from "../layers/decompress.ts";
@@ -105,6 +106,7 @@ class SqliteImageStore implements ImageStore {
       table.setName(reference, id);
       table.setLastTagged(id, new Date().toISOString());
     });
+    faultPoint("image:tagged");
   }
 
   history(reference: string): HistoryEntry[] {
@@ -134,6 +136,7 @@ class SqliteImageStore implements ImageStore {
       if (goes) table.delete(id);
       else if (plan.deletes) table.hide(id);
     });
+    faultPoint("image:untagged");
     if (!goes) return removed;
     this.forget(id);
     const gone = new Set(await releaseContent(this.places, diffIds, digests));

@@ -1,4 +1,5 @@
-import { type Digest, digestOf } from "../base/digest.ts";
+import { type Digest } from "../base/digest.ts";
+import { digestOf } from "../base/hash.ts";
 import { familiarReference, fullReference, parseReference } from "../base/reference.ts";
 import { tarArchive } from "../layers/tar-writer.ts";
 import { MEDIA_TYPE } from "./manifest.ts";

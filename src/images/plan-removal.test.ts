@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { digestOf } from "../base/digest.ts";
+import { digestOf } from "../base/hash.ts";
 import { isTiffinError, messageOf } from "../base/error.ts";
 import { familiarReference, parseReference } from "../base/reference.ts";
 import { type ImageUser, planRemoval } from "./plan-removal.ts";

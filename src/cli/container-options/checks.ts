@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { ipVersion } from "../../base/ip-address.ts";
 
 /** Docker's checks of single values, in its words: each returns the value to send or throws the reason. */
 
@@ -48,7 +48,7 @@ export function checkSysctl(value: string): string {
 
 export function checkIpAddress(value: string): string {
   const address = value.trim();
-  if (isIP(address) === 0) throw new Error(`IP address is not correctly formatted: ${value}`);
+  if (ipVersion(address) === 0) throw new Error(`IP address is not correctly formatted: ${value}`);
   return address;
 }
 
@@ -64,7 +64,7 @@ export function checkExtraHost(value: string): string {
   const name = value.slice(0, Math.max(at, 0));
   if (name === "") throw new Error(`bad format for add-host: ${JSON.stringify(value)}`);
   const address = value.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-  if (address !== "host-gateway" && isIP(address) === 0) {
+  if (address !== "host-gateway" && ipVersion(address) === 0) {
     throw new Error(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
   return `${name}:${address}`;

@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { ipVersion } from "../../base/ip-address.ts";
 import { splitCsv } from "./csv.ts";
 
 /** One `--network`: a name, and what the long form says about the end point there. */
@@ -164,6 +164,7 @@ export function checkMac(mac: string): string {
 
 /** As pflag reads an address. */
 export function readIp(value: string): string {
-  if (isIP(value.trim()) === 0) throw new Error(`failed to parse IP: ${JSON.stringify(value)}`);
+  if (ipVersion(value.trim()) === 0)
+    throw new Error(`failed to parse IP: ${JSON.stringify(value)}`);
   return value.trim();
 }

@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { ipVersion } from "../../base/ip-address.ts";
 
 export interface PortBinding {
   readonly HostIp: string;
@@ -60,7 +60,7 @@ function toShortForm(text: string): string {
 function addPublished(ports: Ports, text: string): void {
   const { ip, host, container } = splitParts(text);
   const { port, protocol } = splitProtocol(container);
-  if (ip !== "" && isIP(ip) === 0) throw new Error(`invalid IP address: ${ip}`);
+  if (ip !== "" && ipVersion(ip) === 0) throw new Error(`invalid IP address: ${ip}`);
   if (port === "") throw new Error(`no port specified: ${text}<empty>`);
   const [start, end] = rangeOr(port, `invalid containerPort: ${port}`);
   const [hostStart, hostEnd] = host === "" ? [0, 0] : rangeOr(host, `invalid hostPort: ${host}`);
