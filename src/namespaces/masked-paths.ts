@@ -1,5 +1,5 @@
 import { type Operation, type Register, call, register } from "../base/operation.ts";
-import { AT, MOUNT_ATTR, O, OPEN_HOW_SIZE, OPEN_TREE } from "../kernel/flags.ts";
+import { MOUNT_ATTR, O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
 import {
   cloneTree,
   moveMount,
@@ -78,14 +78,18 @@ export function planMaskMaterial(masked: readonly MaskedPath[]): Operation[] {
   ];
 }
 
-/** Hides the paths. Container side, in the container's tree, after everything is attached. */
+/**
+ * Hides the paths, which the host's kernel has (the first directory must be there). Container side, in the container's tree, after
+ * everything is attached.
+ */
 export function planMasks(masked: readonly MaskedPath[], root: Register): Operation[] {
   let file = 0;
+  let directories = 0;
   return masked.flatMap((entry) =>
     whenThere(root, entry.path, `hide ${entry.path}`, [
       ...(entry.kind === "file"
         ? hideFile(register(`null.${file++}`), entry.path)
-        : hideDirectory(entry.path)),
+        : hideDirectory(entry.path, directories++ === 0)),
     ]),
   );
 }
@@ -118,25 +122,21 @@ function hideFile(nothing: Register, path: string): Operation[] {
 }
 
 /**
- * Kernels before 6.15 clone only what is attached: there the first directory gets the mount itself, and the further ones
- * get clones of that.
+ * The first directory gets the empty mount itself, the further ones clones of it: so nothing is left over, whose end would
+ * cost the exec an RCU grace period, and kernels before 6.15, which clone only what is attached, do it too.
  */
-function hideDirectory(path: string): Operation[] {
+function hideDirectory(path: string, isFirst: boolean): Operation[] {
   const [mask, clone, target] = [register("mask"), register("mask.clone"), register("target")];
+  const reason = `hide ${path} behind an empty directory`;
+  if (isFirst) return [moveMount(mask, target, reason)];
   return [
-    call(
-      "open_tree",
-      [mask, "", OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.EMPTY_PATH],
-      "clone the empty directory",
-      { result: clone.register, okErrors: ["EINVAL"] },
-    ),
-    {
-      control: "branch",
-      reason: `hide ${path}`,
-      ifNegative: clone,
-      then: [moveMount(mask, target, `hide ${path} behind an empty directory`)],
-      otherwise: [moveMount(clone, target, `hide ${path} behind an empty directory`)],
-    },
+    cloneTree({
+      from: mask,
+      result: clone.register,
+      recursive: false,
+      reason: "clone the empty directory",
+    }),
+    moveMount(clone, target, reason),
   ];
 }
 
