@@ -281,7 +281,8 @@ function isContent(attribute: string): boolean {
 function safeComponents(path: string, limits: UnpackLimits): string[] {
   if (path === "") throw refused("its name is empty");
   if (path.includes("\0")) throw refused("its name holds a NUL byte");
-  if (path.startsWith("/")) throw refused(`the name ${JSON.stringify(path)} is absolute`);
+  // A bare "/" is the layer's root, as "./" is: umoci names it so.
+  if (/^\/+[^/]/.test(path)) throw refused(`the name ${JSON.stringify(path)} is absolute`);
   if (encodeFileName(path).length > limits.pathBytes) {
     throw tooMuch(`its name is longer than ${limits.pathBytes} bytes`);
   }

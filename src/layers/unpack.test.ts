@@ -275,6 +275,15 @@ describe("directories that the archive does not bring", () => {
     ]);
   });
 
+  test("an entry named / is the layer's root, as ./ is", async () => {
+    await unpack([
+      { type: "directory", path: "/", mode: 0o711 },
+      { type: "file", path: "a" },
+    ]);
+    expect(statSync(directory).mode & 0o777).toBe(0o711);
+    expect(existsSync(at("a"))).toBe(true);
+  });
+
   test("get the attributes that the layers below show", async () => {
     const lower = join(scratch, "lower");
     const between = join(scratch, "between");
