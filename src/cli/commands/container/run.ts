@@ -38,11 +38,11 @@ async function run(context: Context): Promise<number> {
   if (given.get(dryRun) || given.get(explain)) {
     const plan = await import("./plan.ts");
     const shown = { asJson: given.get(format) === "json", only: given.get(dryRun) };
-    await plan.showPlan(context, wanted, shown);
+    await orStatus(plan.showPlan(context, wanted, shown));
     if (given.get(dryRun)) return 0;
   }
   if (!given.get(detach)) await checkTerminal(context, wanted.body);
-  const id = await created(context, wanted);
+  const id = await orStatus(createContainer(context, wanted));
   return wanted.body.AttachStdin || wanted.body.AttachStdout || wanted.body.AttachStderr
     ? runAttached(context, wanted, id)
     : runDetached(context, id);
@@ -62,9 +62,10 @@ function forDetached(wanted: Wanted, given: Arguments): Wanted {
   return { ...wanted, body: { ...wanted.body, ...streams } };
 }
 
-async function created(context: Context, wanted: Wanted): Promise<string> {
+/** A failure before the program runs has an exit status of its own. */
+async function orStatus<Result>(work: Promise<Result>): Promise<Result> {
   try {
-    return await createContainer(context, wanted);
+    return await work;
   } catch (error) {
     throw withExitStatus(error, startFailureStatus(error));
   }
@@ -124,14 +125,10 @@ function streamQuery(options: {
 }
 
 async function start(context: Context, id: string): Promise<void> {
-  try {
-    if (context.arguments.get(timings)) {
-      const plan = await import("./plan.ts");
-      await plan.startWithTimings(context, id);
-    } else {
-      await context.api.run("POST", apiPath("containers", id, "start"));
-    }
-  } catch (error) {
-    throw withExitStatus(error, startFailureStatus(error));
+  if (context.arguments.get(timings)) {
+    const plan = await import("./plan.ts");
+    await orStatus(plan.startWithTimings(context, id));
+  } else {
+    await orStatus(context.api.run("POST", apiPath("containers", id, "start")));
   }
 }

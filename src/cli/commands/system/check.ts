@@ -23,9 +23,9 @@ interface Finding {
 /** The exit status tells scripts whether anything is left to mend. */
 async function run(context: Context): Promise<number> {
   const isRepair = context.arguments.get(repair);
-  const answer = await context.api.json("GET", "/tiffin/check", {
-    query: { repair: isRepair ? 1 : 0 },
-  });
+  const answer = isRepair
+    ? await context.api.json("POST", "/tiffin/check", { query: { repair: 1 } })
+    : await context.api.json("GET", "/tiffin/check");
   const { findings } = answer as { findings: Finding[] };
   if (findings.length === 0) {
     await context.print("Everything is where it should be");
