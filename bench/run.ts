@@ -1,111 +1,132 @@
 /**
- * Measures Tiffin beside docker, podman, crun and bubblewrap in one run: `npm run bench [-- --markdown FILE]`. Root, the peers
- * installed (docker.io podman crun bubblewrap), a quiet machine; an engine that is missing is left out with its reason.
+ * Measures Tiffin side by side with docker, podman, crun and bubblewrap, as far as they are installed, and holds the figures
+ * against the targets: `npm run bench [-- --only NAME] [--runs N] [--json FILE] [--markdown FILE]`. Needs root, a static
+ * busybox and a quiet machine; takes about a quarter of an hour.
  */
-import { loadavg, release } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
-import { type Contender, docker, podman, removeScratch, tiffin } from "./contenders.ts";
-import {
-  type LogFigures,
-  measure,
-  measureBare,
-  measureLauncher,
-  measureLog,
-  measureMany,
-  MEASURES,
-} from "./measures.ts";
-import { pssKilobytes, type Sample } from "./statistics.ts";
+import { type BareProgram, barePrograms } from "./bare-programs.ts";
+import { cleanUp, cleanUpOnSignals, isCleaningUp } from "./clean-up.ts";
+import { commandMeasures } from "./command-measures.ts";
+import { cpuMeasure } from "./cpu-measure.ts";
+import { dockerEngine } from "./docker-engine.ts";
+import type { Engine } from "./engine.ts";
+import { launcherMeasure } from "./launcher-measure.ts";
+import { logMeasure } from "./log-measure.ts";
+import { manyMeasure } from "./many-measure.ts";
+import type { Bench, Measure } from "./measure.ts";
+import { memoryMeasure } from "./memory-measure.ts";
+import { podmanEngine } from "./podman-engine.ts";
+import { type Circumstances, reportText, withReport } from "./report.ts";
+import { Results } from "./results.ts";
+import { judge } from "./targets.ts";
+import { tiffinEngine } from "./tiffin-engine.ts";
 
-const { values } = parseArgs({
-  options: { markdown: { type: "string" }, many: { type: "string", default: "200" } },
+const measures: readonly Measure[] = [
+  ...commandMeasures,
+  launcherMeasure,
+  memoryMeasure,
+  cpuMeasure,
+  logMeasure,
+  manyMeasure,
+];
+
+const { values: given } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    runs: { type: "string" },
+    json: { type: "string" },
+    markdown: { type: "string" },
+  },
 });
 
 async function main(): Promise<void> {
-  const all = [tiffin(), docker(), podman()];
-  for (const { name, obstacle } of all) if (obstacle) console.log(`skipped: ${name}: ${obstacle}`);
-  const contenders = all.filter(({ obstacle }) => obstacle === undefined);
-  const lines: string[] = [];
-  const say = (line: string): void => {
-    console.log(line);
-    lines.push(line);
+  const chosen = chosenMeasures();
+  const load = currentLoad();
+  const remarks: string[] = [];
+  const engines = installed([tiffinEngine(remarks), dockerEngine(), podmanEngine()], remarks);
+  const bare = installed(barePrograms(), remarks);
+  for (const engine of engines) await engine.start();
+  const results = new Results();
+  const bench: Bench = {
+    engines,
+    bare,
+    results,
+    runs: (initial) => (given.runs === undefined ? initial : Number(given.runs)),
+    tell: (text) => console.error(`bench: ${text}`),
   };
-  try {
-    for (const contender of contenders) await contender.start();
-    say(
-      `Linux ${release()}, load ${loadavg()[0]?.toFixed(2)}, ${new Date().toISOString().slice(0, 10)}. Milliseconds, median (p10 to p95).\n`,
-    );
-    await commands(contenders, say);
-    await logs(contenders, say);
-    await own(contenders[0], say);
-  } finally {
-    for (const contender of contenders)
-      await contender.stop().catch((error: unknown) => console.error(contender.name, error));
-    removeScratch();
+  for (const measure of chosen) await measure.run(bench);
+  const circumstances: Circumstances = {
+    date: new Date().toISOString().slice(0, 10),
+    kernel: release(),
+    processor: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`,
+    load: [load, currentLoad()],
+    versions: await Promise.all([...engines, ...bare].map((contender) => contender.describe())),
+    remarks,
+  };
+  publish(results, circumstances);
+}
+
+function chosenMeasures(): readonly Measure[] {
+  const { only, runs } = given;
+  if (runs !== undefined && !/^[1-9]\d*$/.test(runs))
+    throw new Error(`--runs ${runs}: not a count`);
+  const unknown = only?.filter((name) => measures.every((measure) => measure.name !== name)) ?? [];
+  if (unknown.length > 0) {
+    const known = measures.map(({ name }) => name).join(", ");
+    throw new Error(`No measure "${unknown[0]}"; there are: ${known}`);
   }
-  if (values.markdown !== undefined) await Bun.write(values.markdown, `${lines.join("\n")}\n`);
+  return only === undefined ? measures : measures.filter(({ name }) => only.includes(name));
 }
 
-const cell = (sample: Sample | undefined): string =>
-  sample
-    ? `${sample.median.toFixed(1)} (${sample.p10.toFixed(1)} to ${sample.p95.toFixed(1)})`
-    : "-";
-
-async function commands(
-  contenders: readonly Contender[],
-  say: (line: string) => void,
-): Promise<void> {
-  const names = contenders.map(({ name }) => name);
-  say(
-    `| command | ${names.join(" | ")} | ${names
-      .slice(1)
-      .map((name) => `tiffin / ${name}`)
-      .join(" | ")} |`,
-  );
-  say(`|${" --- |".repeat(names.length * 2)}`);
-  for (const what of MEASURES) {
-    const samples = await measure(what, contenders);
-    const mine = samples.get("tiffin")?.median ?? Number.NaN;
-    const ratios = names
-      .slice(1)
-      .map((name) => (mine / (samples.get(name)?.median ?? Number.NaN)).toFixed(2));
-    say(
-      `| ${what.name} | ${names.map((name) => cell(samples.get(name))).join(" | ")} | ${ratios.join(" | ")} |`,
-    );
+/** Those that can be measured; the others are told of. */
+function installed<Contender extends Engine | BareProgram>(
+  all: readonly Contender[],
+  remarks: string[],
+): Contender[] {
+  for (const { name, obstacle } of all) {
+    if (obstacle !== undefined) remarks.push(`Left out: ${name}: ${obstacle}.`);
   }
-  say("\n| without an engine | |\n| --- | --- |");
-  for (const [name, sample] of await measureBare(20)) say(`| ${name} | ${cell(sample)} |`);
+  return all.filter(({ obstacle }) => obstacle === undefined);
 }
 
-async function logs(contenders: readonly Contender[], say: (line: string) => void): Promise<void> {
-  say(
-    "\n| 500 MB of 64-byte lines | written | read back | --tail 10 | --since |\n| --- | --- | --- | --- | --- |",
-  );
-  for (const contender of contenders) {
-    const figures: LogFigures = await measureLog(contender);
-    const cells = [figures.write, figures.read, figures.tail, figures.since].map((took) =>
-      took.toFixed(0),
-    );
-    say(`| ${contender.name} | ${cells.join(" | ")} |`);
+function currentLoad(): string {
+  return (loadavg()[0] ?? Number.NaN).toFixed(2);
+}
+
+function publish(results: Results, circumstances: Circumstances): void {
+  const report = reportText(results, circumstances);
+  console.log(report);
+  const { json, markdown } = given;
+  if (json !== undefined) {
+    const rows = results.rows.map((row) => ({
+      ...row,
+      samples: Object.fromEntries(
+        results.contenders.map((name) => [name, results.sample(row.name, name)]),
+      ),
+    }));
+    const whole = { circumstances, rows, targets: judge(results) };
+    writeFileSync(json, `${JSON.stringify(whole, undefined, 2)}\n`);
+  }
+  if (markdown !== undefined) {
+    const page = existsSync(markdown) ? readFileSync(markdown, "utf8") : "";
+    writeFileSync(markdown, withReport(page, report));
   }
 }
 
-const IDLE_MS = 6000;
-
-async function own(contender: Contender | undefined, say: (line: string) => void): Promise<void> {
-  if (contender?.name !== "tiffin") return;
-  const launcher = await measureLauncher(contender, 50);
-  const many = await measureMany(contender, Number(values.many));
-  await Bun.sleep(IDLE_MS);
-  const pid = contender.enginePid();
-  say("\n| tiffin's own | |\n| --- | --- |");
-  say(`| launcher, first operation to the program | ${cell(launcher)} |`);
-  say(
-    `| run -d, containers 1 to 10 / the last 10 of ${values.many} | ${many.first.toFixed(1)} / ${many.last.toFixed(1)} |`,
-  );
-  say(`| PSS of a supervisor | ${many.supervisorKilobytes} kB |`);
-  say(
-    `| PSS of the engine, idle | ${pid === undefined ? "-" : `${((await pssKilobytes(pid)) / 1024).toFixed(1)} MB`} |`,
-  );
+cleanUpOnSignals();
+try {
+  if (process.getuid?.() !== 0) throw new Error("root is needed: containers are started");
+  await main();
+} catch (error) {
+  // What a signal has cut off fails, and that is no news.
+  if (!isCleaningUp()) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
 }
-
-await main();
+const endedBySignal = isCleaningUp();
+await cleanUp();
+// After a signal its handler ends the process, with the status that tells of it.
+if (!endedBySignal) process.exit();

@@ -1,20 +1,27 @@
-/** Milliseconds of several runs. */
+/** What several runs of one thing have in common. In the unit of its values. */
 export interface Sample {
   readonly median: number;
   readonly p10: number;
   readonly p95: number;
-  readonly runs: number;
+  readonly values: readonly number[];
 }
 
+/** @throws when there are no values: nothing was measured then */
 export function summarize(values: readonly number[]): Sample {
+  if (values.length === 0) throw new Error("Nothing was measured");
   const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-  return { median: at(0.5), p10: at(0.1), p95: at(0.95), runs: values.length };
+  return {
+    median: quantile(sorted, 0.5),
+    p10: quantile(sorted, 0.1),
+    p95: quantile(sorted, 0.95),
+    values,
+  };
 }
 
-/** PSS of a process in kB (proc_pid_smaps_rollup(5)). */
-export async function pssKilobytes(pid: number): Promise<number> {
-  const text = await Bun.file(`/proc/${pid}/smaps_rollup`).text();
-  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? Number.NaN);
+/** Between two neighbours a quantile lies on the line between them. */
+function quantile(sorted: readonly number[], share: number): number {
+  const place = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(place)] ?? Number.NaN;
+  const above = sorted[Math.ceil(place)] ?? Number.NaN;
+  return below + (above - below) * (place - Math.floor(place));
 }

@@ -1,0 +1,52 @@
+import { type Engine, perform } from "./engine.ts";
+import type { Measure } from "./measure.ts";
+
+/** A step as `POST /tiffin/containers/NAME/start?timings=1` gives it. */
+export interface TimedStep {
+  readonly side: string;
+  readonly reason: string;
+  readonly call: string;
+  readonly nanoseconds?: number;
+}
+
+const WARM_UPS = 5;
+
+/**
+ * The launcher's own part of a start, by its own report: from the first operation until the supervisor sees that the program
+ * has been executed. The steps of the container's side run meanwhile, and the supervisor's include the waiting for them.
+ */
+export const launcherMeasure: Measure = {
+  name: "launcher",
+  run: async (bench) => {
+    const engine = bench.engines.find(({ name }) => name === "tiffin");
+    if (engine === undefined) return;
+    const row = { name: "launcher", title: "the launcher's part of a start", unit: "ms" } as const;
+    const runs = bench.runs(50);
+    bench.tell(`${row.title}: ${runs} runs`);
+    for (let run = -WARM_UPS; run < runs; run++) {
+      await perform(engine, "create", "--name", "bench", "--network", "none", "busybox", "true");
+      const steps = await startWithTimings(engine, "bench");
+      if (run >= 0) bench.results.record(row, "tiffin", nanosecondsToProgram(steps) / 1e6);
+      await perform(engine, "wait", "bench");
+      await perform(engine, "rm", "bench");
+    }
+  },
+};
+
+export async function startWithTimings(engine: Engine, name: string): Promise<TimedStep[]> {
+  const unix = engine.environment["TIFFIN_HOST"]?.replace("unix://", "") ?? "";
+  const path = `http://engine/tiffin/containers/${name}/start?timings=1`;
+  const answer = await fetch(path, { unix, method: "POST" });
+  if (!answer.ok) throw new Error(`Cannot start a container with timings: ${await answer.text()}`);
+  return ((await answer.json()) as { steps: TimedStep[] }).steps;
+}
+
+/** The supervisor waits for the other end of this pipe, which closes when the program is executed. */
+const PROGRAM_RUNS = /^poll\(executed\.read,/;
+
+export function nanosecondsToProgram(steps: readonly TimedStep[]): number {
+  const supervisor = steps.filter(({ side }) => side === "supervisor");
+  const last = supervisor.findIndex(({ call }) => PROGRAM_RUNS.test(call));
+  if (last < 0) throw new Error("No step of the supervisor waits for the program");
+  return supervisor.slice(0, last + 1).reduce((sum, { nanoseconds = 0 }) => sum + nanoseconds, 0);
+}

@@ -1,0 +1,68 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { whenDone } from "./clean-up.ts";
+import { missingPrograms, outputOf } from "./command.ts";
+import { type Engine, output, perform, removeContainers } from "./engine.ts";
+import { withoutV2Side } from "./hybrid-cgroups.ts";
+import { removeGroup } from "./own-cgroups.ts";
+import { killWhatNames } from "./processes.ts";
+import { busyboxArchive, scratch } from "./scratch.ts";
+
+/** Without systemd podman has neither its cgroup manager nor a journal; without CAP_SYS_RESOURCE it may not raise limits. */
+const CONFIGURATION = `[engine]
+runtime = "crun"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+log_driver = "k8s-file"
+default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
+`;
+
+/** Podman with crun, its default, overlay and a log of its own in a file. */
+export function podmanEngine(): Engine {
+  const directory = join(scratch(), "podman");
+  const configuration = join(directory, "containers.conf");
+  const group = `tiffin-bench-podman.${process.pid}`;
+  const places = [
+    "--root",
+    join(directory, "root"),
+    "--runroot",
+    join(directory, "run"),
+    "--tmpdir",
+    join(directory, "tmp"),
+    "--storage-driver",
+    "overlay",
+  ];
+  const client = ["podman", ...places];
+  const engine: Engine = {
+    name: "podman",
+    obstacle: missingPrograms("podman", "conmon", "crun"),
+    client,
+    environment: { CONTAINERS_CONF: configuration },
+    runOptions: ["--cgroup-parent", `/${group}`],
+    removal: ["rm", "-f", "-t", "0"],
+    wholeLog: [],
+    logPath: "{{.HostConfig.LogConfig.Path}}",
+    start: async () => {
+      mkdirSync(directory);
+      writeFileSync(configuration, CONFIGURATION);
+      client.unshift(...(await withoutV2Side()));
+      whenDone(async () => {
+        try {
+          await removeContainers(engine);
+        } finally {
+          killWhatNames(directory);
+          removeGroup(group);
+        }
+      });
+      await perform(engine, "import", busyboxArchive(), "busybox");
+    },
+    daemons: () => [],
+    describe: async () => {
+      const runtime = (await outputOf(["crun", "--version"])).split("\n")[0] ?? "";
+      const driver = await output(engine, "info", "--format", "{{.Store.GraphDriverName}}");
+      return `${await outputOf(["podman", "--version"])}, ${driver}, ${runtime}`;
+    },
+  };
+  return engine;
+}

@@ -1,0 +1,107 @@
+import type { Results } from "./results.ts";
+
+/** What the measurements are held against. */
+export interface Target {
+  readonly text: string;
+  /** The measured figure, or undefined when it cannot be formed from what was measured. */
+  readonly figure: (results: Results) => Figure | undefined;
+}
+
+interface Figure {
+  readonly value: number;
+  readonly limit: number;
+  /** How both are written. */
+  readonly digits: number;
+  readonly unit: string;
+}
+
+export interface Verdict {
+  readonly text: string;
+  readonly verdict: "pass" | "miss" | "not measured";
+  /** "0.055, limit 0.125". */
+  readonly figures: string;
+}
+
+function ratio(row: string, to: string, limit: number): Target["figure"] {
+  return (results) => {
+    const mine = results.median(row, "tiffin");
+    const other = results.median(row, to);
+    if (mine === undefined || other === undefined) return undefined;
+    return { value: mine / other, limit, digits: 3, unit: "" };
+  };
+}
+
+function atMost(row: string, limit: number, unit: string): Target["figure"] {
+  return (results) => {
+    const value = results.median(row, "tiffin");
+    return value === undefined ? undefined : { value, limit, digits: 1, unit };
+  };
+}
+
+/** The whole command beside the low-level runtime: twice its time, and the client's own start. */
+function besideRuntime(results: Results): Figure | undefined {
+  const value = results.median("run", "tiffin");
+  const runtime = results.median("run", "crun");
+  const start = results.median("client-start", "tiffin");
+  if (value === undefined || runtime === undefined || start === undefined) return undefined;
+  const limit = 2 * (runtime - priceOfEntering(results)) + start;
+  return { value, limit, digits: 1, unit: " ms" };
+}
+
+/** Where crun had to be run through nsenter, that is not its fault. */
+function priceOfEntering(results: Results): number {
+  const entering = results.median("run", "nsenter");
+  const plain = results.median("run", "fork+exec");
+  return entering === undefined || plain === undefined ? 0 : entering - plain;
+}
+
+function growth(results: Results): Figure | undefined {
+  const first = results.median("many-first", "tiffin");
+  const last = results.median("many-last", "tiffin");
+  if (first === undefined || last === undefined) return undefined;
+  return { value: last / first, limit: 1.5, digits: 2, unit: "" };
+}
+
+/** Percent of the loop's time on the host. */
+function lostSpeed(results: Results): Figure | undefined {
+  const inside = results.median("cpu", "tiffin");
+  const host = results.median("cpu", "host");
+  if (inside === undefined || host === undefined) return undefined;
+  return { value: (inside / host - 1) * 100, limit: 1, digits: 2, unit: " %" };
+}
+
+export const targets: readonly Target[] = [
+  { text: "`run --rm`: at most 1/8 of docker's time", figure: ratio("run", "docker", 1 / 8) },
+  { text: "`run --rm`: at most 1/4 of podman's time", figure: ratio("run", "podman", 1 / 4) },
+  { text: "the launcher's part: at most 4 ms", figure: atMost("launcher", 4, " ms") },
+  { text: "`run --rm`: at most 2 × crun + `tiffin --version`", figure: besideRuntime },
+  { text: "`exec`: at most 1/4 of docker's time", figure: ratio("exec", "docker", 1 / 4) },
+  { text: "`stop`: at most 1/4 of docker's time", figure: ratio("stop", "docker", 1 / 4) },
+  { text: "`rm -f`: at most 1/4 of docker's time", figure: ratio("rm", "docker", 1 / 4) },
+  { text: "`ps`, 1 container: no slower than docker", figure: ratio("ps-1", "docker", 1) },
+  { text: "`ps`, 50 containers: no slower than docker", figure: ratio("ps-50", "docker", 1) },
+  { text: "beside a container: at most 200 kB", figure: atMost("beside", 200, " kB") },
+  { text: "the engine, idle: at most 50 MB", figure: atMost("idle", 50 * 1024, " kB") },
+  {
+    text: "log written: at most 1/6 of docker's time",
+    figure: ratio("log-write", "docker", 1 / 6),
+  },
+  { text: "log written: no slower than podman", figure: ratio("log-write", "podman", 1) },
+  { text: "log read: at most 1/10 of docker's time", figure: ratio("log-read", "docker", 1 / 10) },
+  { text: "log read: at most 1/10 of podman's time", figure: ratio("log-read", "podman", 1 / 10) },
+  { text: "`logs --tail 10`: under 100 ms", figure: atMost("log-tail", 100, " ms") },
+  { text: "`logs --since`: under 100 ms", figure: atMost("log-since", 100, " ms") },
+  { text: "the 200th start: at most 1.5 × the 1st", figure: growth },
+  { text: "CPU speed lost in a container: under 1 %", figure: lostSpeed },
+];
+
+export function judge(results: Results): Verdict[] {
+  return targets.map(({ text, figure }) => {
+    const found = figure(results);
+    if (found === undefined) return { text, verdict: "not measured", figures: "" };
+    const { value, limit, digits, unit } = found;
+    const written = (number: number): string => `${number.toFixed(digits)}${unit}`;
+    const verdict = value <= limit ? "pass" : "miss";
+    return { text, verdict, figures: `${written(value)}, limit ${written(limit)}` };
+  });
+}
