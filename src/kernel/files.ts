@@ -270,10 +270,6 @@ export function writeAll(descriptor: number, data: Uint8Array, position: number)
   }
 }
 
-export function fsync(descriptor: number): void {
-  check(syscallRaw("fsync", descriptor), "fsync", "write a file to disk");
-}
-
 /** Writes all of a file system to disk. Blocks, for seconds on a busy disk: not for the engine's event loop. */
 export function syncfs(descriptor: number): void {
   check(syscallRaw("syncfs", descriptor), "syncfs", "write a file system to disk");

@@ -119,8 +119,6 @@ export const SECCOMP = {
   FILTER_FLAG_SPEC_ALLOW: 4,
 } as const;
 
-export const KEYCTL_JOIN_SESSION_KEYRING = 1;
-
 /** Of pseudo terminals (asm-generic/ioctls.h). */
 export const TTY_IOCTL = {
   TIOCSCTTY: 0x540e,

@@ -14,5 +14,5 @@ test("only executable mappings of files are program text", () => {
 
 test("a process goes on after its program text was let go of", () => {
   releaseProgramText();
-  expect([3, 1, 2].toSorted()).toEqual([1, 2, 3]);
+  expect(Math.max(3, 1, 2)).toBe(3);
 });

@@ -55,23 +55,7 @@ export function openProcess(pid: number): number | undefined {
   return fd < 0 ? undefined : fd;
 }
 
-/** Sends a signal to the process behind a pidfd; false when it is gone. */
-export function signalProcess(pidfd: number, signal: number): boolean {
-  return syscallRaw("pidfd_send_signal", pidfd, signal, null, 0) === 0;
-}
-
 /** Takes an exclusive lock on an open file without waiting; false when another process holds it (flock(2)). */
 export function lockFile(fd: number): boolean {
   return syscallRaw("flock", fd, 2 | 4) === 0;
-}
-
-/** Boot-relative start time of a process in clock ticks (proc_pid_stat(5), field 22): with the pid it names one process for good. */
-export function parseStartTime(stat: string): number {
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? -1);
-}
-
-/** Names the calling thread's process in ps (PR_SET_NAME; 15 bytes). */
-export function setProcessName(name: string): void {
-  const text = cString(name);
-  syscallRaw("prctl", 15, addressOf(text), 0, 0, 0);
 }

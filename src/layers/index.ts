@@ -26,7 +26,6 @@ export { MAXIMUM_LAYERS, planOverlay } from "./overlay-plan.ts";
 export type { OverlayPlan } from "./overlay-plan.ts";
 export { MAXIMUM_STACK_FILE_BYTES, readStackFile } from "./stack-file.ts";
 export {
-  directoryBytes,
   diskUsage,
   makeWritableLayer,
   removeWritableLayer,

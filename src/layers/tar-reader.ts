@@ -1,5 +1,5 @@
 import { TiffinError } from "../base/error.ts";
-import { type TarEntry, type TarEntryType, TarEntryBuilder } from "./tar-entry.ts";
+import { type TarEntry, TarEntryBuilder } from "./tar-entry.ts";
 import { badArchive, BLOCK_BYTES, isZeroBlock, parseHeader, text } from "./tar-header.ts";
 import type { TarHeader } from "./tar-header.ts";
 import { parsePax } from "./tar-pax.ts";
@@ -10,7 +10,7 @@ import {
   type SparseRun,
 } from "./tar-sparse.ts";
 
-export type { TarEntry, TarEntryType };
+export type { TarEntry };
 
 /** What a decoder finds, in the archive's order: an entry, its data (holes of sparse files left out), its end. */
 export type TarEvent =

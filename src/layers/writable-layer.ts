@@ -91,11 +91,6 @@ export async function diskUsage(directory: string): Promise<DiskUsage> {
   return { sizeBytes: count.sizeBytes, diskBytes: count.diskBytes };
 }
 
-/** {@link diskUsage}'s size alone. */
-export async function directoryBytes(directory: string): Promise<number> {
-  return (await diskUsage(directory)).sizeBytes;
-}
-
 interface Count {
   sizeBytes: number;
   diskBytes: number;
