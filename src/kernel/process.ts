@@ -1,5 +1,5 @@
 import { addon } from "./addon.ts";
-import { addressOf, cString, syscall, syscallError, syscallRaw } from "./syscall.ts";
+import { syscall, syscallError, syscallRaw } from "./syscall.ts";
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
