@@ -1,3 +1,4 @@
+import { isCleaningUp } from "./clean-up.ts";
 import { type CommandOptions, outputOf, timeCommand } from "./command.ts";
 
 /** An engine that is measured: its command line, and how it is brought up and down. */
@@ -26,9 +27,27 @@ export interface Engine {
 
 const options = ({ environment }: Engine): CommandOptions => ({ environment });
 
+const PATIENCE_MS = 15_000;
+const underWay = new Set<Promise<unknown>>();
+
+/**
+ * A command of a measure. Once the end has begun, by a signal, none is started any more: it would make a container again, or
+ * an engine (tiffin's client starts one when none answers). Its measure then waits for ever, and the process ends.
+ */
+function unlessEnding<Result>(start: () => Promise<Result>): Promise<Result> {
+  if (isCleaningUp()) return new Promise(() => undefined);
+  const command = start();
+  const settled: Promise<unknown> = command.then(
+    () => underWay.delete(settled),
+    () => underWay.delete(settled),
+  );
+  underWay.add(settled);
+  return command;
+}
+
 /** Milliseconds of a whole command. */
 export function time(engine: Engine, ...args: readonly string[]): Promise<number> {
-  return timeCommand([...engine.client, ...args], options(engine));
+  return unlessEnding(() => timeCommand([...engine.client, ...args], options(engine)));
 }
 
 export async function perform(engine: Engine, ...args: readonly string[]): Promise<void> {
@@ -36,7 +55,7 @@ export async function perform(engine: Engine, ...args: readonly string[]): Promi
 }
 
 export function output(engine: Engine, ...args: readonly string[]): Promise<string> {
-  return outputOf([...engine.client, ...args], options(engine));
+  return unlessEnding(() => outputOf([...engine.client, ...args], options(engine)));
 }
 
 /** The arguments of `run`, without a network. */
@@ -82,13 +101,15 @@ export async function remove(engine: Engine, ...names: readonly string[]): Promi
   await timeRemoval(engine, ...names);
 }
 
-/** Removes all containers of an engine, running or not. */
+/** Removes all containers of an engine, running or not, at the end: those too that are just being made. */
 export async function removeContainers(engine: Engine): Promise<void> {
-  const ids = (await output(engine, "ps", "-aq")).split("\n").filter(Boolean);
-  if (ids.length > 0) await remove(engine, ...ids);
+  // Not for ever: what follows a container ends only with it.
+  await Promise.race([Promise.all(underWay), Bun.sleep(PATIENCE_MS)]);
+  const listed = await outputOf([...engine.client, "ps", "-aq"], options(engine));
+  const ids = listed.split("\n").filter(Boolean);
+  if (ids.length === 0) return;
+  await timeCommand([...engine.client, ...engine.removal, ...ids], options(engine));
 }
-
-const PATIENCE_MS = 15_000;
 
 /** Ends a daemon that we started: asked first, then by force. */
 export async function endDaemon(daemon: Bun.Subprocess): Promise<void> {

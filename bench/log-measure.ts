@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Engine, output, perform, remove, runArguments, time } from "./engine.ts";
 import { outputOf } from "./command.ts";
@@ -40,6 +40,7 @@ export const logMeasure: Measure = {
 /** A directory with the lines in a file, each with its number so that the last ones can be told from others. */
 async function linesDirectory(): Promise<string> {
   const directory = join(scratch(), "lines");
+  mkdirSync(directory);
   const filler = "x".repeat(LINE_BYTES - 11);
   const writer = Bun.file(join(directory, "lines")).writer();
   const count = Math.ceil(BYTES / LINE_BYTES);
