@@ -27,6 +27,7 @@ export function createExec(context: EngineContext, name: string, spec: ExecSpec)
     pid: 0,
     exitCode: null,
   });
+  faultPoint("exec:created");
   emitContainerEvent(context, container, `exec_create: ${spec.command.join(" ")}`, { execID: id });
   return { id };
 }
@@ -67,6 +68,7 @@ export async function startExec(
   const directory = runDirectory(context.places, exec.id);
   context.execs.update(exec.id, { running: true });
   context.processes.set(exec.id, process);
+  faultPoint("exec:begun");
   try {
     mkdirSync(directory, { mode: 0o700 });
     faultPoint("exec:directory");
@@ -77,6 +79,7 @@ export async function startExec(
     faultPoint("exec:launched");
     const pid = launched.report.register("pid");
     context.execs.update(exec.id, { pid });
+    faultPoint("exec:running");
     emitContainerEvent(context, container, `exec_start: ${exec.spec.command.join(" ")}`, {
       execID: exec.id,
     });

@@ -1,31 +1,56 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { foreignPid } from "../launch/report.ts";
-import { SupervisorConnection } from "../launch/supervisor-connection.ts";
+import type { ExitRecord } from "../launch/supervisor-connection.ts";
 import { containersDirectory, runDirectory } from "./container-directories.ts";
 import { settleExit, watchContainer } from "./container-exit.ts";
 import type { StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { discardDirectory, emptyTrash } from "./discard-directory.ts";
 import { watchExec } from "./exec-container.ts";
+import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import { processOf } from "./start-container.ts";
 import { isRunning } from "./stop-container.ts";
 import { readExitRecord, SupervisedProcess } from "./supervised-process.ts";
-import type { Exec } from "./types.ts";
-import { timestamp } from "./timestamp.ts";
+import { timestamp, timestampOf } from "./timestamp.ts";
+import type { ContainerState, Exec } from "./types.ts";
+
+/** How long the engine's start waits for a supervisor that does not answer; it goes on without, and adopts it later. */
+const PATIENCE_MS = 5_000;
 
 /**
  * Takes over from an engine that ended in any way at any moment: containers that run are adopted, ends that nobody saw are
- * recorded, half-made and half-removed things are cleaned up. Resolves before the API answers its first request.
+ * recorded, half-made and half-removed things are cleaned up. Resolves before the API answers its first request. One
+ * container that cannot be recovered is told of and holds up no other.
  */
 export async function recover(context: EngineContext): Promise<void> {
-  for (const container of context.containers.all()) await recoverContainer(context, container);
-  for (const exec of context.execs.all().filter(({ running }) => running))
-    await recoverExec(context, exec);
-  await removeStrays(context);
+  for (const container of context.containers.all()) {
+    await attempt(`recover container ${container.name}`, () =>
+      recoverContainer(context, container),
+    );
+  }
+  for (const exec of context.execs.all().filter(({ running }) => running)) {
+    await attempt(`recover exec ${exec.id}`, () => recoverExec(context, exec));
+  }
+  await attempt("remove what has no owner", () => removeStrays(context));
   emptyTrash(context.places);
+  void attempt("remove what no image needs", () => collectImages(context));
+}
+
+async function attempt(what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    console.error(`tiffin: cannot ${what}:`, error);
+  }
+}
+
+/** Half-made images and those that were removed while containers used them. In the background: files may be many. */
+async function collectImages({ containers, images }: EngineContext): Promise<void> {
+  await images.collectGarbage({
+    isUsed: (id) => containers.all().some(({ imageId }) => imageId === id),
+  });
 }
 
 async function recoverContainer(context: EngineContext, container: StoredContainer): Promise<void> {
@@ -35,53 +60,78 @@ async function recoverContainer(context: EngineContext, container: StoredContain
     await deleteContainer(context, container);
   } else if (isRunning(container) || existsSync(runDirectory(context.places, id))) {
     await recoverRunning(context, container);
-  } else if (container.state.status === "exited" && container.spec.autoRemove) {
-    await releaseHostResources(context, id);
-    await deleteContainer(context, container);
   } else {
     await releaseHostResources(context, id);
   }
 }
 
+/** It ran when the engine was last alive, or was being started, or its end was being settled. */
 async function recoverRunning(context: EngineContext, container: StoredContainer): Promise<void> {
   const { id } = container;
-  const process = processOf(context, container);
-  if (await adopt(process, `${context.shortRunPath}/${id}`)) {
-    const { startedAt, status } = container.state;
-    const pid = process.processId();
-    context.containers.update(id, {
-      phase: "settled",
-      state: {
-        status: status === "paused" ? status : "running",
-        pid,
-        startedAt: isRunning(container) ? startedAt : timestamp(),
-      },
-    });
+  const directory = `${context.shortRunPath}/${id}`;
+  const reaching = reachSupervisor(directory);
+  const reached = await Promise.race([reaching, Bun.sleep(PATIENCE_MS).then(() => "silent")]);
+  if (typeof reached === "object") {
+    adopt(context, container, reached);
+  } else if (reached === "silent" && isRunning(container)) {
+    const process = processOf(context, container);
     watchContainer(context, id, process);
-    return;
+    void adoptLater(process, directory, reaching);
+  } else {
+    await recoverEnded(context, container, readExitRecord(directory));
   }
-  const record = readExitRecord(`${context.shortRunPath}/${id}`);
-  if (!isRunning(container) && !record) {
-    context.processes.delete(id);
-    await releaseHostResources(context, id);
-    return;
-  }
-  await context.lock.hold(id, () => settleExit(context, id, record));
 }
 
-/**
- * Connects to a supervisor that an earlier engine started; false when there is none. A launcher that is still at work
- * answers once it has become the supervisor, or closes the connection when it fails.
- */
-async function adopt(process: SupervisedProcess, directory: string): Promise<boolean> {
-  try {
-    const connection = await SupervisorConnection.open(`${directory}/s`);
-    const pid = foreignPid(await connection.report());
-    process.adopt(connection, pid);
-    return true;
-  } catch {
-    return false;
+function adopt(context: EngineContext, container: StoredContainer, reached: Reached): void {
+  const { id, state } = container;
+  const process = processOf(context, container);
+  context.containers.update(id, {
+    phase: "settled",
+    state: {
+      status: state.status === "paused" ? state.status : "running",
+      pid: reached.pid,
+      ...(isRunning(container) ? {} : startedState(context, id)),
+    },
+  });
+  watchContainer(context, id, process);
+  process.adopt(reached.connection, reached.pid);
+}
+
+/** The state at the start of a run that was launched and never recorded. */
+function startedState(context: EngineContext, id: string): Partial<ContainerState> {
+  const socket = statSync(`${context.shortRunPath}/${id}/s`, { throwIfNoEntry: false });
+  const startedAt = socket ? timestampOf(BigInt(Math.round(socket.mtimeMs * 1e6))) : timestamp();
+  return { exitCode: 0, oomKilled: false, error: "", startedAt };
+}
+
+async function adoptLater(
+  process: SupervisedProcess,
+  directory: string,
+  reaching: Promise<Reached | undefined>,
+): Promise<void> {
+  const reached = await reaching;
+  if (reached) process.adopt(reached.connection, reached.pid);
+  else process.finish(readExitRecord(directory));
+}
+
+/** No supervisor is left. Without a record it was killed, or a launch was cut off, which leaves nothing. */
+async function recoverEnded(
+  context: EngineContext,
+  container: StoredContainer,
+  record: ExitRecord | undefined,
+): Promise<void> {
+  const { id, state, spec } = container;
+  const isSettled = record && state.finishedAt === timestampOf(record.endedNano);
+  if (isRunning(container) || (record && !isSettled)) {
+    if (!isRunning(container)) {
+      context.containers.update(id, { state: startedState(context, id) });
+    }
+    await context.lock.hold(id, () => settleExit(context, id, record));
+    return;
   }
+  await releaseHostResources(context, id);
+  // As after any start that fails.
+  if (spec.autoRemove) await deleteContainer(context, container);
 }
 
 async function recoverExec(context: EngineContext, exec: Exec): Promise<void> {
@@ -89,13 +139,22 @@ async function recoverExec(context: EngineContext, exec: Exec): Promise<void> {
   const process = new SupervisedProcess({ directory, tty: exec.spec.tty, stdinOnce: true });
   context.processes.set(exec.id, process);
   watchExec(context, exec, process);
-  if (!(await adopt(process, directory))) process.finish(readExitRecord(directory));
+  const reaching = reachSupervisor(directory);
+  const reached = await Promise.race([reaching, Bun.sleep(PATIENCE_MS).then(() => "silent")]);
+  if (typeof reached === "object") context.execs.update(exec.id, { pid: reached.pid });
+  if (reached === "silent") void adoptLater(process, directory, reaching);
+  else await adoptLater(process, directory, reaching);
 }
 
 /** Directories and cgroups whose container or exec has no record: creates and removals that were cut off. */
 async function removeStrays(context: EngineContext): Promise<void> {
   const { places, containers, execs } = context;
-  const execIds = new Set(execs.all().map(({ id }) => id));
+  const execIds = new Set(
+    execs
+      .all()
+      .filter(({ running }) => running)
+      .map(({ id }) => id),
+  );
   for (const id of entries(containersDirectory(places))) {
     if (!containers.withId(id)) discardDirectory(places, join(containersDirectory(places), id));
   }

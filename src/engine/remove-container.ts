@@ -22,6 +22,7 @@ export async function removeContainer(
       .get(id)
       ?.signal(9)
       .catch(() => undefined);
+    faultPoint("remove:killed");
     await exited;
   }
   await context.lock.hold(id, async () => {
@@ -60,6 +61,7 @@ export async function deleteContainer(
   faultPoint("remove:discarded");
   context.execs.deleteOf(id);
   context.containers.delete(id);
+  faultPoint("remove:deleted");
   emitContainerEvent(context, container, "destroy");
   context.waiters.notify(id, "removal", { exitCode: container.state.exitCode });
 }

@@ -1,5 +1,5 @@
 import { faultPoint } from "../base/fault-point.ts";
-import { TiffinError } from "../base/error.ts";
+import { isTiffinError, TiffinError } from "../base/error.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { signalNumber } from "./signals.ts";
@@ -35,6 +35,7 @@ export async function killContainer(
   const number = signalNumber(signal || "KILL");
   const process = runningProcess(context, container);
   await process.signal(number);
+  faultPoint("kill:signalled");
   emitContainerEvent(context, container, "kill", { signal: String(number) });
   if (number === SIGKILL) await process.ended;
 }
@@ -71,7 +72,10 @@ async function endProcess(
   how: { signal: number; timeout: number },
 ): Promise<void> {
   const process = runningProcess(context, container);
-  await process.signal(how.signal);
+  // Who ends at this moment needs no signal: what follows sees its end.
+  await process.signal(how.signal).catch((error: unknown) => {
+    if (!isTiffinError(error, "conflict")) throw error;
+  });
   emitContainerEvent(context, container, "kill", { signal: String(how.signal) });
   faultPoint("stop:signalled");
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -83,5 +87,6 @@ async function endProcess(
   if (!killNow) return;
   context.cgroups.kill(container.id);
   await process.signal(SIGKILL).catch(() => undefined);
+  faultPoint("stop:killed");
   emitContainerEvent(context, container, "kill", { signal: String(SIGKILL) });
 }

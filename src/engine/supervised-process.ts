@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { TiffinError } from "../base/error.ts";
+import { isTiffinError, TiffinError } from "../base/error.ts";
 import { closeFd, openProcess } from "../kernel/process.ts";
 import {
   closeStdinFrame,
@@ -14,6 +14,7 @@ import {
   SupervisorConnection,
 } from "../launch/supervisor-connection.ts";
 import { type InputSink, Session } from "./attach-session.ts";
+import { reachSupervisor } from "./reach-supervisor.ts";
 import type { AttachRequest, OutputStream } from "./types.ts";
 
 const LIVENESS_INTERVAL_MS = 300;
@@ -32,6 +33,7 @@ export class SupervisedProcess {
   private pid = 0;
   private pidfd: number | undefined;
   private hasEnded = false;
+  private isReleased = false;
 
   /** @param directory holds the supervisor's socket and exit record; short enough for a socket's address */
   constructor(options: { directory: string; tty: boolean; stdinOnce: boolean }) {
@@ -54,9 +56,14 @@ export class SupervisedProcess {
 
   /** The process runs: its supervisor is at the other end of this connection. */
   adopt(connection: SupervisorConnection, pid: number): void {
-    this.control = connection;
     this.pid = pid;
-    this.pidfd = openProcess(pid);
+    this.pidfd ??= openProcess(pid);
+    this.connect(connection);
+    for (const session of this.sessions) session.begin(this.inputSink(session));
+  }
+
+  private connect(connection: SupervisorConnection): void {
+    this.control = connection;
     let record: ExitRecord | undefined;
     connection.setHandlers({
       onOutput: (stream, data) => this.distribute(stream, data),
@@ -65,8 +72,20 @@ export class SupervisedProcess {
         connection.close();
       },
     });
-    connection.onClose(() => this.finish(record ?? readExitRecord(this.directory)));
-    for (const session of this.sessions) session.begin(this.inputSink(session));
+    connection.onClose(() => void this.disconnected(record));
+  }
+
+  /** A supervisor closes when its process has ended. One that closed without a word may still be there. */
+  private async disconnected(told: ExitRecord | undefined): Promise<void> {
+    if (this.isReleased) return;
+    const record = told ?? readExitRecord(this.directory);
+    const reached = record ? undefined : await reachSupervisor(this.directory);
+    if (!reached) this.finish(record ?? readExitRecord(this.directory));
+    else if (this.isReleased) reached.connection.close();
+    else {
+      this.connect(reached.connection);
+      this.subscribe();
+    }
   }
 
   /** It could not be started, or was ended without a supervisor to tell. */
@@ -116,14 +135,20 @@ export class SupervisedProcess {
     return this.pidfd;
   }
 
-  /** Lets go of the supervisor; the process goes on. */
+  /** Lets go of the supervisor; the process goes on, and `ended` stays open. */
   release(): void {
+    this.isReleased = true;
     this.control?.close();
   }
 
   private async sendOnce(frame: Uint8Array): Promise<void> {
-    if (this.hasEnded) throw new TiffinError("conflict", "The process has ended");
-    const connection = await SupervisorConnection.open(`${this.directory}/s`);
+    const hasEnded = new TiffinError("conflict", "The process has ended");
+    if (this.hasEnded) throw hasEnded;
+    const connection = await SupervisorConnection.open(`${this.directory}/s`).catch(
+      (error: unknown) => {
+        throw isTiffinError(error, "not-found") ? hasEnded : error;
+      },
+    );
     await connection.send(frame);
     connection.close();
   }

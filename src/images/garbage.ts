@@ -41,6 +41,8 @@ export async function collectGarbage(places: ImagePlaces): Promise<Collected> {
     removed.push(`blob ${digest}`);
   }
   for (const diffId of unownedLayers(places)) {
+    // While another one was deleted, an installation may have begun that needs this one.
+    if (table.isLayerUsed(diffId) || isPinned(places, diffId)) continue;
     freedBytes += await removeLayer(places, diffId);
     removed.push(`layer ${diffId}`);
   }
@@ -114,13 +116,17 @@ function unownedBlobs({ table, content, pins }: ImagePlaces): Digest[] {
   return content.digests().filter((digest) => !owned.has(digest) && !pins.isHeld(digest));
 }
 
-function unownedLayers({ table, layers, pins }: ImagePlaces): DiffId[] {
-  // While a root file system is imported its diff ID is not known yet.
-  if (pins.isHeld(ALL_LAYERS)) return [];
+function unownedLayers(places: ImagePlaces): DiffId[] {
+  const { table, layers } = places;
   return layers
     .list()
     .map(({ diffId }) => diffId as DiffId)
-    .filter((diffId) => !table.isLayerUsed(diffId) && !pins.isHeld(diffId));
+    .filter((diffId) => !table.isLayerUsed(diffId) && !isPinned(places, diffId));
+}
+
+/** While a root file system is imported its diff ID is not known yet. */
+function isPinned({ pins }: ImagePlaces, diffId: DiffId): boolean {
+  return pins.isHeld(diffId) || pins.isHeld(ALL_LAYERS);
 }
 
 /** Held by work whose layers have no name yet. */

@@ -19,7 +19,11 @@ function read(chunks: Buffer[]): string[] {
 
 test("output comes in pieces as it arrives", () => {
   const bytes = Buffer.concat([frame(0, "hello"), frame(1, "oops")]);
-  expect(read([bytes.subarray(0, 10), bytes.subarray(10)])).toEqual(["stdout:he", "stdout:llo", "stderr:oops"]);
+  expect(read([bytes.subarray(0, 10), bytes.subarray(10)])).toEqual([
+    "stdout:he",
+    "stdout:llo",
+    "stderr:oops",
+  ]);
 });
 
 test("an exit record comes whole, however it is cut", () => {

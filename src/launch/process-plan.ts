@@ -46,6 +46,9 @@ export interface ProcessPlan {
 /** Where a launcher finds the descriptors that the engine passes along: after 0-2, its socket and its program. */
 export const FIRST_INHERITED_FD = 5;
 
+/** The launcher's socket to the engine. */
+const ENGINE_FD = 3;
+const MSG_NOSIGNAL = 0x4000;
 const SIGKILL = 9;
 const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_NAME: 15, SET_NO_NEW_PRIVS: 38 };
 const CLOSE_RANGE = { UNSHARE: 2, CLOEXEC: 4 };
@@ -58,6 +61,7 @@ const ROOT_DIRECTORY = O.DIRECTORY | O.CLOEXEC;
 export function planHoldings(plan: ProcessPlan): Operation[] {
   return [
     call("prctl", [PR.SET_NAME, "tiffin-super", 0, 0, 0], "name the supervisor"),
+    ...planEndWithEngine(),
     call("openat", [-100, plan.runDirectory, ROOT_DIRECTORY], "open the run directory", {
       result: "directory",
     }),
@@ -104,6 +108,18 @@ export function planHoldings(plan: ProcessPlan): Operation[] {
 }
 
 const F_DUPFD_CLOEXEC = 1030;
+
+/** A launch that is not done when its engine dies would be nobody's. Who asks after its death was set sees a dead engine. */
+function planEndWithEngine(): Operation[] {
+  return [
+    call(
+      "prctl",
+      [PR.SET_PDEATHSIG, SIGKILL, 0, 0, 0],
+      "end with the engine while this is at work",
+    ),
+    call("sendto", [ENGINE_FD, "", 0, MSG_NOSIGNAL, null, 0], "see that the engine is there"),
+  ];
+}
 
 function planPipe(name: string, purpose: string): Operation[] {
   const pair = { scratch: name, size: 8 };
@@ -213,6 +229,7 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
       reason: "wait until the program runs",
     },
     call("close", [register("executed.read")], "close the pipe that told it"),
+    call("prctl", [PR.SET_PDEATHSIG, 0, 0, 0, 0], "live on without the engine"),
     superviseStep(holdings),
   ];
 }

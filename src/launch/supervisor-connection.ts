@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { TiffinError } from "../base/error.ts";
+import { messageOf, TiffinError } from "../base/error.ts";
 import { type Frame, FrameReader } from "./frames.ts";
 
 /** What a supervisor kept of its process' end (native/supervise.c, write_exit_record). */
@@ -60,13 +60,21 @@ export class SupervisorConnection {
     return new SupervisorConnection(connect({ fd } as unknown as { path: string }));
   }
 
-  /** @throws not-found when no supervisor listens there */
+  /** @throws not-found when no supervisor listens there; unavailable when one may, but cannot be reached now */
   static async open(path: string): Promise<SupervisorConnection> {
     const socket = connect({ path });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", (cause) => {
-        reject(new TiffinError("not-found", "Cannot reach the supervisor", { cause }));
+        const code = "code" in cause ? String(cause.code) : "";
+        const isGone = code === "ENOENT" || code === "ECONNREFUSED";
+        reject(
+          new TiffinError(
+            isGone ? "not-found" : "unavailable",
+            `Cannot reach the supervisor: ${messageOf(cause)}`,
+            { cause },
+          ),
+        );
       });
     });
     return new SupervisorConnection(socket);

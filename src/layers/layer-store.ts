@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { invalidArgument, TiffinError } from "../base/error.ts";
+import { faultPoint } from "../base/fault-point.ts";
 import { closeDescriptor, openat2, renameat2 } from "../kernel/files.ts";
 import { AT, O, RENAME_NOREPLACE } from "../kernel/flags.ts";
 import { errnoOf } from "../kernel/syscall.ts";
@@ -108,6 +109,7 @@ export class LayerStore {
     const { sizeBytes } = this.layer(diffId);
     const away = join(this.partial, partialName());
     renameSync(this.home(diffId), away);
+    faultPoint("layer:removed");
     return { freedBytes: sizeBytes, deleted: removeTree(away) };
   }
 
@@ -155,6 +157,7 @@ export class LayerStore {
         createdAt: new Date().toISOString(),
       };
       await writeDurably(join(place, RECORD), JSON.stringify(record));
+      faultPoint("layer:unpacked");
       await this.install(place, content.diffId);
       return this.layer(content.diffId);
     } finally {
