@@ -11,7 +11,7 @@ import { cleanUp, cleanUpOnSignals, isCleaningUp } from "./clean-up.ts";
 import { commandMeasures } from "./command-measures.ts";
 import { cpuMeasure } from "./cpu-measure.ts";
 import { dockerEngine } from "./docker-engine.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, removeContainers } from "./engine.ts";
 import { launcherMeasure } from "./launcher-measure.ts";
 import { logMeasure } from "./log-measure.ts";
 import { manyMeasure } from "./many-measure.ts";
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     runs: (initial) => (given.runs === undefined ? initial : Number(given.runs)),
     tell: (text) => console.error(`bench: ${text}`),
   };
-  for (const measure of chosen) await measure.run(bench);
+  for (const measure of chosen) await attempt(measure, bench, remarks);
   const circumstances: Circumstances = {
     date: new Date().toISOString().slice(0, 10),
     kernel: release(),
@@ -66,6 +66,20 @@ async function main(): Promise<void> {
     remarks,
   };
   publish(results, circumstances);
+}
+
+/** A measure that fails costs the others nothing: its reason stands in the report, and the exit status tells. */
+async function attempt(measure: Measure, bench: Bench, remarks: string[]): Promise<void> {
+  try {
+    await measure.run(bench);
+  } catch (error) {
+    if (isCleaningUp()) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    remarks.push(`Failed: ${measure.name}: ${reason}`);
+    bench.tell(`${measure.name}: ${reason}`);
+    process.exitCode = 1;
+    for (const engine of bench.engines) await removeContainers(engine);
+  }
 }
 
 function chosenMeasures(): readonly Measure[] {
