@@ -25,11 +25,11 @@ test("a plan reads as a list by process, identifiers cut short", () => {
   );
 });
 
-test("times are in milliseconds, with their sum", () => {
+test("times are in milliseconds, with the supervisor's sum, which spans the start", () => {
   const text = planText([
-    { index: 0, side: "container", reason: "a", call: "x()", nanoseconds: 1_500_000 },
+    { index: 0, side: "supervisor", reason: "a", call: "x()", nanoseconds: 1_500_000 },
     { index: 1, side: "container", reason: "b", call: "y()", nanoseconds: 250_000 },
   ]);
   expect(text).toContain("  0    1.500 ms  a  x()");
-  expect(text).toEndWith("\n\n2 steps, 1.750 ms");
+  expect(text).toEndWith("\n\n2 steps, 1.500 ms until the program ran");
 });
