@@ -78,6 +78,8 @@ async function recoverRunning(context: EngineContext, container: StoredContainer
     watchContainer(context, id, process);
     void adoptLater(process, directory, reaching);
   } else {
+    // Nobody was told of a launch that hangs: what it started is killed, and should it ever answer, let go.
+    if (reached === "silent") void reaching.then((late) => late?.connection.close());
     await recoverEnded(context, container, readExitRecord(directory));
   }
 }

@@ -27,6 +27,7 @@ import {
 import { planLoopback, planSysctls } from "../namespaces/network.ts";
 import {
   planBecomeRoot,
+  planEndWithEngine,
   planForked,
   planGuard,
   planHoldings,
@@ -81,6 +82,8 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
     ...plan.rootfs,
     ...plan.prepare,
     ...plan.mounts.filter(({ side }) => side === "supervisor").flatMap(({ make }) => make),
+    // Making files as the container's root has undone it.
+    ...planEndWithEngine(),
     {
       control: "signal",
       eventfd: register("prepared"),

@@ -109,8 +109,11 @@ export function planHoldings(plan: ProcessPlan): Operation[] {
 
 const F_DUPFD_CLOEXEC = 1030;
 
-/** A launch that is not done when its engine dies would be nobody's. Who asks after its death was set sees a dead engine. */
-function planEndWithEngine(): Operation[] {
+/**
+ * A launch that is not done when its engine dies would be nobody's. Who asks after its death was set sees a dead engine.
+ * The kernel forgets the first with every change of the user over files (prctl(2), PR_SET_PDEATHSIG).
+ */
+export function planEndWithEngine(): Operation[] {
   return [
     call(
       "prctl",
