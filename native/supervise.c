@@ -73,14 +73,21 @@ static void rotate_log(void) {
   open_log();
 }
 
-// On a full disk lines are dropped and counted; the container goes on.
+// On a full disk whole lines are dropped and counted; the container goes on.
 static void flush_log(void) {
   u32 done = 0;
+  if (log.fd < 0) open_log();
   while (done < log.used) {
     long written = SYS(write, log.fd, log.data + done, log.used - done);
     if (written == -EINTR_) continue;
     if (written <= 0) break;
     done += (u32)written;
+  }
+  if (done < log.used) {
+    u32 whole = done;
+    while (whole && log.data[whole - 1] != '\n') whole--;
+    if (whole < done) SYS(ftruncate, log.fd, log.size + whole);
+    done = whole;
   }
   log.size += done;
   log.lost += log.used - done;
