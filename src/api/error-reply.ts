@@ -1,5 +1,6 @@
 import { isTiffinError, messageOf } from "../base/error.ts";
 import type { ErrorCode } from "../base/error.ts";
+import { explainExhaustion } from "../base/exhaustion.ts";
 import { empty, json } from "./reply.ts";
 import type { EmptyReply, JsonReply } from "./reply.ts";
 
@@ -28,7 +29,8 @@ export interface ErrorBody {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-export function errorBody(error: unknown): ErrorBody {
+export function errorBody(thrown: unknown): ErrorBody {
+  const error = explainExhaustion(thrown);
   if (!isTiffinError(error)) return { message: messageOf(error), code: "internal" };
   return {
     message: error.message,
@@ -39,7 +41,8 @@ export function errorBody(error: unknown): ErrorBody {
 }
 
 /** An error as an answer (docs/reference/errors.md). 304 has no body, by HTTP's rule. */
-export function errorReply(error: unknown): JsonReply | EmptyReply {
+export function errorReply(thrown: unknown): JsonReply | EmptyReply {
+  const error = explainExhaustion(thrown);
   const status = isTiffinError(error) ? statusOf[error.code] : 500;
   return status === 304 ? empty(304) : json(errorBody(error), status);
 }

@@ -5,6 +5,7 @@ import { connect, createServer as createNetServer } from "node:net";
 import type { Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
+import { explainExhaustion } from "../base/exhaustion.ts";
 import type { Engine } from "../engine/engine.ts";
 import { formatApiVersion, maximumApiVersion, splitVersion } from "./api-version.ts";
 import { errorReply } from "./error-reply.ts";
@@ -197,7 +198,8 @@ function decodePath(path: string): string {
 }
 
 /** Errors that the engine foresaw are the client's; all others are ours to see as well. */
-function logUnexpected(error: unknown): void {
+function logUnexpected(thrown: unknown): void {
+  const error = explainExhaustion(thrown);
   if (isTiffinError(error) && error.code !== "internal" && error.code !== "data-loss") return;
   const trace = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
   process.stderr.write(`tiffin: unexpected error while serving the API: ${trace}\n`);

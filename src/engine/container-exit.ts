@@ -1,3 +1,5 @@
+import { isTiffinError } from "../base/error.ts";
+import { explainExhaustion } from "../base/exhaustion.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { oomKills } from "../cgroups/memory.ts";
 import type { ExitRecord } from "../launch/supervisor-connection.ts";
@@ -10,6 +12,7 @@ import { timestamp, timestampOf } from "./timestamp.ts";
 
 /** A container whose supervisor vanished with its status: as if SIGKILL had ended it, which it has. */
 const LOST_EXIT_CODE = 137;
+const SPACE_INTERVAL_MS = 1000;
 
 /** Settles a container when its process ends. */
 export function watchContainer(
@@ -18,10 +21,27 @@ export function watchContainer(
   process: SupervisedProcess,
 ): void {
   process.ended
-    .then((record) => context.lock.hold(id, () => settleExit(context, id, record)))
+    .then((record) => context.lock.hold(id, () => settleWhenPossible(context, id, record)))
     .catch((error: unknown) =>
       console.error(`tiffin: settling the end of container ${id}:`, error),
     );
+}
+
+/** Without space for the record it waits for some: until then the supervisor's own record tells a next engine. */
+async function settleWhenPossible(
+  context: EngineContext,
+  id: string,
+  record: ExitRecord | undefined,
+): Promise<void> {
+  for (let isTold = false; ; isTold = true) {
+    try {
+      return await settleExit(context, id, record);
+    } catch (error) {
+      if (!isTiffinError(explainExhaustion(error), "resource-exhausted")) throw error;
+      if (!isTold) console.error(`tiffin: cannot record the end of container ${id}:`, error);
+      await Bun.sleep(SPACE_INTERVAL_MS);
+    }
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { faultPoint } from "../base/fault-point.ts";
 import { TiffinError } from "../base/error.ts";
+import { explainExhaustion } from "../base/exhaustion.ts";
 import { allocateRange } from "../namespaces/id-range.ts";
 import { makeWritableLayer } from "../layers/writable-layer.ts";
 import { containerDirectories } from "./container-directories.ts";
@@ -47,7 +48,7 @@ export async function createContainer(
       context.containers.insert(complete);
     } catch (error) {
       discardDirectory(context.places, containerDirectories(context.places, complete.id).state);
-      throw error;
+      throw explainExhaustion(error, `create container "${name}"`);
     }
     faultPoint("create:recorded");
     emitContainerEvent(context, complete, "create");

@@ -13,8 +13,10 @@ import { startLogCompressor } from "../logs/index.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { ContainerTable } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
+import { openReserve, takeReserve } from "./disk-reserve.ts";
 import type { Engine } from "./engine.ts";
 import { engineVerbs } from "./engine-verbs.ts";
+import { trashDirectory } from "./discard-directory.ts";
 import { EventHub } from "./event-hub.ts";
 import { ExecTable } from "./exec-table.ts";
 import { readHostDetails } from "./host-details.ts";
@@ -33,10 +35,13 @@ import { WaiterList } from "./wait-container.ts";
 export async function openEngine(places: Places): Promise<Engine> {
   mkdirSync(places.root, { recursive: true, mode: 0o711 });
   mkdirSync(join(places.run, "processes"), { recursive: true, mode: 0o711 });
+  // There beforehand: removing a container must not need space for it.
+  mkdirSync(trashDirectory(places), { recursive: true, mode: 0o700 });
   const locks = [
     takeLock(join(places.root, "engine.lock")),
     takeLock(join(places.run, "engine.lock")),
   ];
+  openReserve(places);
   const database = openDatabase(join(places.root, "state.db"));
   const id = engineId(database);
   const cgroups = new CgroupDriver(id);
@@ -62,6 +67,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     processes: new Map(),
     shortRunPath: `/proc/self/fd/${processes}`,
   };
+  takeReserve(places);
   await recover(context);
   const compressor = startLogCompressor({
     directories: () => compressedLogs(context),

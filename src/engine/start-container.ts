@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { faultPoint } from "../base/fault-point.ts";
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
+import { explainExhaustion } from "../base/exhaustion.ts";
 import type { Launched } from "../launch/launcher.ts";
 import { nextLogNumber } from "../logs/index.ts";
 import { containerDirectories } from "./container-directories.ts";
@@ -132,7 +133,8 @@ async function undoStart(
   if (container.spec.autoRemove) await deleteContainer(context, failed);
 }
 
-function startError(container: StoredContainer, error: unknown): TiffinError {
+function startError(container: StoredContainer, thrown: unknown): TiffinError {
+  const error = explainExhaustion(thrown);
   const options = isTiffinError(error)
     ? {
         cause: error,

@@ -22,8 +22,9 @@ const CODES: Partial<Record<string, ErrorCode>> = {
 /** A failed system call as an error: `details` holds `syscall` and `errno` (its name). */
 export function syscallError(call: string, result: number, doing?: string): TiffinError {
   const errno = errnoName(result);
+  const what = errno === "ENOSPC" ? "no space left (ENOSPC)" : errno;
   const message =
-    doing === undefined ? `${call} failed: ${errno}` : `Cannot ${doing}: ${call}: ${errno}`;
+    doing === undefined ? `${call} failed: ${what}` : `Cannot ${doing}: ${call}: ${what}`;
   return new TiffinError(CODES[errno] ?? "internal", message, {
     details: { syscall: call, errno },
   });

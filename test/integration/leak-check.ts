@@ -133,9 +133,17 @@ function unownedMounts(engine: EngineFixture, owners: Owners): string[] {
 }
 
 const STATE_FILES = new Set(
-  ["blobs", "containers", "engine.lock", "layers", "state.db", "tmp", "trash"].flatMap((name) =>
-    name === "state.db" ? [name, `${name}-wal`, `${name}-shm`] : [name],
-  ),
+  [
+    "ballast",
+    "blobs",
+    "containers",
+    "engine.lock",
+    "layers",
+    "reserve",
+    "state.db",
+    "tmp",
+    "trash",
+  ].flatMap((name) => (name === "state.db" ? [name, `${name}-wal`, `${name}-shm`] : [name])),
 );
 const RUN_FILES = new Set([
   "engine.lock",
