@@ -131,7 +131,6 @@ export interface Container {
   /** First host id of the container's range of 65,536; 0 without a user namespace. */
   readonly idBase: number;
   readonly logPath: string;
-  /** Host path of the merged root as the container sees it, or "" when it does not run. */
   readonly restartCount: number;
 }
 
