@@ -21,6 +21,7 @@ import { podmanEngine } from "./podman-engine.ts";
 import { type Circumstances, reportText, withReport } from "./report.ts";
 import { Results } from "./results.ts";
 import { judge } from "./targets.ts";
+import { statsMeasure } from "./stats-measure.ts";
 import { tiffinEngine } from "./tiffin-engine.ts";
 
 const measures: readonly Measure[] = [
@@ -29,6 +30,7 @@ const measures: readonly Measure[] = [
   memoryMeasure,
   cpuMeasure,
   logMeasure,
+  statsMeasure,
   manyMeasure,
 ];
 

@@ -91,6 +91,10 @@ export const targets: readonly Target[] = [
   { text: "log read: at most 1/10 of podman's time", figure: ratio("log-read", "podman", 1 / 10) },
   { text: "`logs --tail 10`: under 100 ms", figure: atMost("log-tail", 100, " ms") },
   { text: "`logs --since`: under 100 ms", figure: atMost("log-since", 100, " ms") },
+  {
+    text: "`stats --no-stream`, 50 containers: under 200 ms",
+    figure: atMost("stats-50", 200, " ms"),
+  },
   { text: "the 200th start: at most 1.5 × the 1st", figure: growth },
   { text: "CPU speed lost in a container: under 1 %", figure: lostSpeed },
 ];

@@ -6,6 +6,7 @@ import { readContainerSpec } from "./container-config.ts";
 import { formatInspect } from "./container-json.ts";
 import { containerSizes, listContainers, unlessMissing } from "./container-list.ts";
 import { containerLogs } from "./container-logs.ts";
+import { containerStats } from "./container-stats.ts";
 import { empty, json, stream } from "./reply.ts";
 import type { EmptyReply, JsonReply, StreamReply } from "./reply.ts";
 import { parameter, queryFlag, queryInteger, queryString, readJson } from "./request.ts";
@@ -17,6 +18,7 @@ export const containerRoutes: readonly Route[] = [
   { method: "POST", path: "/containers/create", handler: createContainer },
   { method: "GET", path: "/containers/{name}/json", handler: inspectContainer },
   { method: "GET", path: "/containers/{name}/logs", handler: containerLogs },
+  { method: "GET", path: "/containers/{name}/stats", handler: containerStats },
   { method: "POST", path: "/containers/{name}/start", handler: startContainer },
   { method: "POST", path: "/containers/{name}/stop", handler: stopContainer },
   { method: "POST", path: "/containers/{name}/kill", handler: killContainer },

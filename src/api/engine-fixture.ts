@@ -221,6 +221,10 @@ export class FixtureEngine implements Engine {
     await this.untilAborted(signal);
   }
 
+  async *stats(): AsyncGenerator<[]> {
+    yield [];
+  }
+
   systemCheck(): Promise<[]> {
     return Promise.resolve([]);
   }

@@ -1,4 +1,5 @@
 import { readContainerSpec } from "./container-config.ts";
+import { listStats } from "./container-stats.ts";
 import { json } from "./reply.ts";
 import type { JsonReply } from "./reply.ts";
 import { parameter, queryFlag, queryString, readJson, type ApiRequest } from "./request.ts";
@@ -8,6 +9,7 @@ import type { Route } from "./router.ts";
 export const tiffinRoutes: readonly Route[] = [
   { method: "POST", path: "/tiffin/explain", handler: explain },
   { method: "POST", path: "/tiffin/containers/{name}/start", handler: startWithTimings },
+  { method: "GET", path: "/tiffin/stats", handler: listStats },
   { method: "GET", path: "/tiffin/check", handler: check },
   { method: "POST", path: "/tiffin/check", handler: check },
 ];

@@ -12,7 +12,6 @@ const notYet: readonly (readonly [method: string, path: string])[] = [
   ["POST", "/containers/{name}/rename"],
   ["POST", "/containers/{name}/update"],
   ["GET", "/containers/{name}/top"],
-  ["GET", "/containers/{name}/stats"],
   ["GET", "/containers/{name}/changes"],
   ["GET", "/containers/{name}/export"],
   ["GET", "/containers/{name}/attach/ws"],

@@ -188,7 +188,7 @@ describe("planCgroups()", () => {
     deviceRules: DEFAULT_DEVICE_RULES,
   };
   const paths = (layout: typeof v2): DriverPaths =>
-    new DriverPaths(layout, "e", { cpus: "0", mems: "0" });
+    new DriverPaths(layout, "e", { parentSets: { cpus: "0", mems: "0" }, kernel: "6.18.0" });
 
   test("on v2 makes one group, with the device filter attached, and enters it by the fork", () => {
     const plan = planCgroups(paths(v2), request);

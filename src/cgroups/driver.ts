@@ -6,6 +6,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from "node:fs";
+import { release } from "node:os";
 import { ERRNO } from "../base/errno.ts";
 import { TiffinError } from "../base/error.ts";
 import { AT } from "../kernel/flags.ts";
@@ -16,7 +17,7 @@ import { moveProcess, prepareParents, readParentSets, removeParents } from "./pa
 import { DriverPaths } from "./paths.ts";
 import { type CgroupPlan, type CgroupRequest, planCgroups, planEntry } from "./plan.ts";
 import type { Resources } from "./resources.ts";
-import { type CgroupStats, readStats } from "./stats.ts";
+import { type CgroupCpu, type CgroupStats, readCpuStats, readStats } from "./stats.ts";
 import type { CgroupWrite } from "./write.ts";
 
 /** Removing may have to wait for the last process to be gone: 2 s in all. */
@@ -32,7 +33,8 @@ export class CgroupDriver {
   readonly paths: DriverPaths;
 
   constructor(engineId: string, layout: CgroupLayout = readLayout()) {
-    this.paths = new DriverPaths(layout, engineId, readParentSets(layout));
+    const parentSets = readParentSets(layout);
+    this.paths = new DriverPaths(layout, engineId, { parentSets, kernel: release() });
   }
 
   get layout(): CgroupLayout {
@@ -145,6 +147,12 @@ export class CgroupDriver {
   stats(containerId: string): CgroupStats {
     if (this.mainGroup(containerId) === undefined) throw noGroup(containerId);
     return readStats(this.paths, containerId);
+  }
+
+  /** The part of `stats` that rates are made of. @throws not-found when the container has no group */
+  cpuStats(containerId: string): CgroupCpu {
+    if (this.mainGroup(containerId) === undefined) throw noGroup(containerId);
+    return readCpuStats(this.paths, containerId);
   }
 
   /**

@@ -12,20 +12,28 @@ export class DriverPaths {
   readonly engineId: string;
   /** CPUs and memory nodes of the parent group on v1. */
   readonly parentSets: AvailableSets;
+  private readonly countsTraffic: boolean;
 
-  constructor(layout: CgroupLayout, engineId: string, parentSets: AvailableSets) {
+  /** @param kernel its release: `6.1.0-40-amd64` */
+  constructor(
+    layout: CgroupLayout,
+    engineId: string,
+    { parentSets, kernel }: { parentSets: AvailableSets; kernel: string },
+  ) {
     if (!/^[\w.-]+$/.test(engineId) || engineId.startsWith(".")) {
       throw new TiffinError("internal", `Cannot name cgroups after engine "${engineId}"`);
     }
     this.layout = layout;
     this.engineId = engineId;
     this.parentSets = parentSets;
+    this.countsTraffic = countsTrafficV1(kernel);
   }
 
   /** v1 hierarchies that every container is in, limits or not. */
   get alwaysJoined(): readonly Controller[] {
-    // Memory: for use and OOM kills. Without v2 also what kills, freezes and counts CPU time.
-    return this.layout.kind === "v1" ? ["memory", "cpuacct", "freezer", "pids"] : ["memory"];
+    // For use and OOM kills, and for the traffic of its disks. Without v2 also what kills, freezes and counts CPU time.
+    const counted: readonly Controller[] = this.countsTraffic ? ["memory", "blkio"] : ["memory"];
+    return this.layout.kind === "v1" ? [...counted, "cpuacct", "freezer", "pids"] : counted;
   }
 
   hierarchy(controller: Controller): string | undefined {
@@ -80,4 +88,10 @@ export class DriverPaths {
   groups(containerId: string): string[] {
     return this.mountPoints().map((mountPoint) => this.group(mountPoint, containerId));
   }
+}
+
+/** Since 6.10 a v1 group counts traffic only for disks that somebody has limited (block/blk-throttle.h, blk_should_throtl). */
+function countsTrafficV1(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split(".").map(Number);
+  return major < 6 || (major === 6 && minor < 10);
 }

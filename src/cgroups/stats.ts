@@ -3,16 +3,20 @@ import type { DriverPaths } from "./paths.ts";
 import type { Controller } from "./write.ts";
 import { oomKills } from "./memory.ts";
 
+export interface CgroupCpu {
+  readonly usageNanoseconds: number;
+  readonly userNanoseconds: number;
+  readonly systemNanoseconds: number;
+  /** By CPU, where cpuacct counts the container (v1 alone); else empty. */
+  readonly perCpuNanoseconds: readonly number[];
+  /** Enforcement periods so far, those in which the group ran into its quota, and the time it then waited. */
+  readonly periods: number;
+  readonly throttledPeriods: number;
+  readonly throttledNanoseconds: number;
+}
+
 export interface CgroupStats {
-  readonly cpu: {
-    readonly usageNanoseconds: number;
-    readonly userNanoseconds: number;
-    readonly systemNanoseconds: number;
-    /** Enforcement periods so far, those in which the group ran into its quota, and the time it then waited. */
-    readonly periods: number;
-    readonly throttledPeriods: number;
-    readonly throttledNanoseconds: number;
-  };
+  readonly cpu: CgroupCpu;
   readonly memory: {
     readonly usageBytes: number;
     readonly maxUsageBytes: number;
@@ -21,6 +25,8 @@ export interface CgroupStats {
     /** Page cache that can go at once; docker's CLI subtracts it from the usage. */
     readonly inactiveFileBytes: number;
     readonly oomKills: number;
+    /** How often the limit was hit: v1's memory.failcnt, v2's `oom` of memory.events. */
+    readonly failures: number;
     /** memory.stat as the kernel has it. */
     readonly stat: Readonly<Record<string, number>>;
   };
@@ -54,12 +60,7 @@ export interface PressureLine {
 
 /** Reads what the kernel counts for a container; what nobody counts is 0. */
 export function readStats(paths: DriverPaths, containerId: string): CgroupStats {
-  const unified = paths.unified(containerId);
-  const v2 = reader(unified);
-  const v1 = (controller: Controller): Reader => {
-    const hierarchy = paths.hierarchy(controller);
-    return reader(hierarchy === undefined ? undefined : paths.group(hierarchy, containerId));
-  };
+  const { v1, v2 } = readers(paths, containerId);
   const isV2 = paths.layout.kind === "v2";
   return {
     cpu: readCpu(v2, v1),
@@ -70,7 +71,28 @@ export function readStats(paths: DriverPaths, containerId: string): CgroupStats 
   };
 }
 
+/** CPU time alone: one file or two. */
+export function readCpuStats(paths: DriverPaths, containerId: string): CgroupCpu {
+  const { v1, v2 } = readers(paths, containerId);
+  return readCpu(v2, v1);
+}
+
 type Reader = (file: string) => string;
+
+interface Readers {
+  readonly v2: Reader;
+  readonly v1: (controller: Controller) => Reader;
+}
+
+function readers(paths: DriverPaths, containerId: string): Readers {
+  return {
+    v2: reader(paths.unified(containerId)),
+    v1: (controller) => {
+      const hierarchy = paths.hierarchy(controller);
+      return reader(hierarchy === undefined ? undefined : paths.group(hierarchy, containerId));
+    },
+  };
+}
 
 function reader(directory: string | undefined): Reader {
   return (file) => {
@@ -95,7 +117,7 @@ export function parseFlatKeyed(text: string): Record<string, number> {
   return values;
 }
 
-function readCpu(v2: Reader, v1: (controller: Controller) => Reader): CgroupStats["cpu"] {
+function readCpu(v2: Reader, v1: Readers["v1"]): CgroupCpu {
   const stat = parseFlatKeyed(v2("cpu.stat"));
   const v1Stat = parseFlatKeyed(v1("cpu")("cpu.stat"));
   const ticks = parseFlatKeyed(v1("cpuacct")("cpuacct.stat"));
@@ -106,6 +128,10 @@ function readCpu(v2: Reader, v1: (controller: Controller) => Reader): CgroupStat
     usageNanoseconds: micro("usage_usec") || Number(v1("cpuacct")("cpuacct.usage")),
     userNanoseconds: micro("user_usec") || tick("user"),
     systemNanoseconds: micro("system_usec") || tick("system"),
+    perCpuNanoseconds: v1("cpuacct")("cpuacct.usage_percpu")
+      .split(/\s+/)
+      .filter(Boolean)
+      .map(Number),
     periods: v1Stat["nr_periods"] ?? stat["nr_periods"] ?? 0,
     throttledPeriods: v1Stat["nr_throttled"] ?? stat["nr_throttled"] ?? 0,
     throttledNanoseconds: v1Stat["throttled_time"] ?? micro("throttled_usec"),
@@ -128,18 +154,21 @@ function readMemoryV1(read: Reader): CgroupStats["memory"] {
     limitBytes: limitOf(read("memory.limit_in_bytes")),
     inactiveFileBytes: stat["total_inactive_file"] ?? 0,
     oomKills: oomKills(read("memory.oom_control")),
+    failures: Number(read("memory.failcnt")),
     stat,
   };
 }
 
 function readMemoryV2(read: Reader): CgroupStats["memory"] {
+  const events = read("memory.events");
   const stat = parseFlatKeyed(read("memory.stat"));
   return {
     usageBytes: Number(read("memory.current")),
     maxUsageBytes: Number(read("memory.peak")),
     limitBytes: limitOf(read("memory.max")),
     inactiveFileBytes: stat["inactive_file"] ?? 0,
-    oomKills: oomKills(read("memory.events")),
+    oomKills: oomKills(events),
+    failures: parseFlatKeyed(events)["oom"] ?? 0,
     stat,
   };
 }
@@ -172,11 +201,11 @@ export function parseIoV2(text: string): DeviceTraffic[] {
     });
 }
 
-/** `254:0 Read 1` lines of blkio.throttle.io_service_bytes and io_serviced. */
+/** `254:0 Read 1` lines of blkio.throttle.io_service_bytes and io_serviced, the container's own subgroups included. */
 function parseIoV1(read: Reader): DeviceTraffic[] {
   const devices = new Map<string, Record<string, number>>();
   for (const file of ["io_service_bytes", "io_serviced"]) {
-    for (const line of read(`blkio.throttle.${file}`).split("\n")) {
+    for (const line of read(`blkio.throttle.${file}_recursive`).split("\n")) {
       const [device, kind, value] = line.split(" ");
       if (device === undefined || kind === undefined || value === undefined) continue;
       const values = devices.get(device) ?? {};

@@ -53,6 +53,7 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/container/rm.ts"),
   },
   { path: "container start", short: "start", load: () => import("./commands/container/start.ts") },
+  { path: "container stats", short: "stats", load: () => import("./commands/container/stats.ts") },
   { path: "container stop", short: "stop", load: () => import("./commands/container/stop.ts") },
   { path: "container wait", short: "wait", load: () => import("./commands/container/wait.ts") },
   { path: "image import", short: "import", load: () => import("./commands/image/import.ts") },

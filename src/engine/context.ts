@@ -1,6 +1,7 @@
 import type { Database } from "../base/database.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Launcher } from "../launch/launcher.ts";
+import type { CpuSamples } from "./container-stats.ts";
 import type { ContainerTable, StoredContainer } from "./container-table.ts";
 import type { HostFacts } from "./engine.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -31,6 +32,7 @@ export interface EngineContext {
   readonly lock: KeyedLock;
   /** Of containers that run, or that someone attached to before the start; and of execs. By ID. */
   readonly processes: Map<string, SupervisedProcess>;
+  readonly cpuSamples: CpuSamples;
   /** An open descriptor's path of RUN/processes: short enough for the address of a unix socket. */
   readonly shortRunPath: string;
 }

@@ -2,6 +2,7 @@ import { diskUsage } from "../layers/writable-layer.ts";
 import { attachContainer } from "./attach-container.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { containerLogs, copyContainerLogs } from "./container-logs.ts";
+import { containerStats } from "./container-stats.ts";
 import { createContainer } from "./create-container.ts";
 import type { EngineContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -40,6 +41,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
       runningProcess(context, containers.find(name)).resize(rows, columns),
     logs: (name, request, signal) => containerLogs(context, name, request, signal),
     copyLogs: (name, request, signal) => copyContainerLogs(context, name, request, signal),
+    stats: (request, signal) => containerStats(context, request, signal),
     createExec: async (name, spec) => createExec(context, name, spec),
     startExec: (id, options) => startExec(context, id, options),
     exec: (id) => execs.find(id),

@@ -1,5 +1,6 @@
 import type { CopyRequest } from "../logs/index.ts";
 import type { ImageStore } from "../images/image-store.ts";
+import type { ContainerStats, StatsRequest } from "./container-stats.ts";
 import type {
   AttachRequest,
   AttachSession,
@@ -119,6 +120,9 @@ export interface Engine {
   logs(name: string, request: LogRequest, signal?: AbortSignal): AsyncIterable<LogLine[]>;
   /** The same, as large chunks in docker's stream format: what GET /logs sends. */
   copyLogs(name: string, request: CopyRequest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** What containers use, once or once a second. @throws not-found for a name, at once */
+  stats(request: StatsRequest, signal: AbortSignal): AsyncIterable<ContainerStats[]>;
 
   /** @throws conflict when the container does not run */
   createExec(name: string, spec: ExecSpec): Promise<{ id: string }>;

@@ -11,6 +11,7 @@ import { launcherExecutable } from "../launch/launcher-executable.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { startLogCompressor } from "../logs/index.ts";
 import { containerDirectories } from "./container-directories.ts";
+import { CpuSamples } from "./container-stats.ts";
 import { ContainerTable } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { openReserve, takeReserve } from "./disk-reserve.ts";
@@ -65,6 +66,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     waiters: new WaiterList(),
     lock: new KeyedLock(),
     processes: new Map(),
+    cpuSamples: new CpuSamples(),
     shortRunPath: `/proc/self/fd/${processes}`,
   };
   takeReserve(places);
