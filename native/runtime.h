@@ -25,6 +25,9 @@ static inline u64 ticks(void) {
   return (u64)high << 32 | low;
 }
 #define ENTRY(function) __asm__(".globl _start\n_start: xor %ebp, %ebp\nand $-16, %rsp\ncall " #function "\nhlt\n")
+// `resume`, before the entry, is where the program begins that this one stands before.
+#define FRONT_ENTRY(function) \
+  __asm__(".globl _start\n.balign 8\n.quad 0\n_start: push %rdx\npush %rdx\nlea 16(%rsp), %rdi\ncall " #function "\npop %rdx\npop %rdx\njmp *_start-8(%rip)\n")
 #elif defined(__aarch64__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
   register long x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c, x3 __asm__("x3") = d,
@@ -38,6 +41,8 @@ static inline u64 ticks(void) {
   return value;
 }
 #define ENTRY(function) __asm__(".globl _start\n_start: mov x29, #0\nbl " #function "\nbrk #0\n")
+#define FRONT_ENTRY(function) \
+  __asm__(".globl _start\n.balign 8\n.quad 0\n_start: stp x0, x30, [sp, #-16]!\nadd x0, sp, #16\nbl " #function "\nldp x0, x30, [sp], #16\nldr x16, _start-8\nbr x16\n")
 #endif
 
 #define SYS(name, ...) SYS_(__NR_##name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)

@@ -1,12 +1,10 @@
-// The addon: raw system calls for src/kernel/, synchronous and on the thread pool, the address of a buffer, and a spawn
-// whose cost does not depend on the parent's memory. It knows no call by name.
+// The addon: raw system calls for src/kernel/, the address of a buffer, and a spawn whose cost does not depend on the
+// parent's memory. It knows no call by name.
 #include <errno.h>
 #include <node_api.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -71,48 +69,6 @@ static napi_value sys_call(napi_env env, napi_callback_info info) {
   long words[MAX_ARGS] = {0};
   size_t count = MAX_ARGS;
   return words_of(env, info, &count, values, words) ? number(env, call(words)) : NULL;
-}
-
-struct job {
-  napi_async_work work;
-  napi_deferred deferred;
-  napi_ref keep;  // the arguments, so that their buffers stay
-  long words[MAX_ARGS];
-  long result;
-};
-
-static void job_run(napi_env env, void *data) {
-  (void)env;
-  struct job *job = data;
-  job->result = call(job->words);
-}
-
-static void job_done(napi_env env, napi_status status, void *data) {
-  (void)status;
-  struct job *job = data;
-  napi_resolve_deferred(env, job->deferred, number(env, job->result));
-  napi_delete_reference(env, job->keep);
-  napi_delete_async_work(env, job->work);
-  free(job);
-}
-
-// syscallAsync(number, ...arguments): a promise of the result or -errno; one thread of the pool is busy meanwhile.
-static napi_value sys_call_async(napi_env env, napi_callback_info info) {
-  napi_value values[MAX_ARGS], promise, name, keep;
-  size_t count = MAX_ARGS;
-  struct job *job = calloc(1, sizeof *job);
-  if (!job || !words_of(env, info, &count, values, job->words)) {
-    free(job);
-    return NULL;
-  }
-  napi_create_array_with_length(env, count, &keep);
-  for (size_t i = 0; i < count; i++) napi_set_element(env, keep, i, values[i]);
-  napi_create_reference(env, keep, 1, &job->keep);
-  napi_create_promise(env, &job->deferred, &promise);
-  napi_create_string_utf8(env, "syscall", NAPI_AUTO_LENGTH, &name);
-  napi_create_async_work(env, NULL, name, job_run, job_done, job, &job->work);
-  napi_queue_async_work(env, job->work);
-  return promise;
 }
 
 // addressOf(typedArray): where its bytes are, for structures that hold pointers. Valid while the array is referenced.
@@ -183,7 +139,7 @@ static napi_value sys_spawn(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   const struct { const char *name; napi_callback callback; } functions[] = {
-    {"syscall", sys_call}, {"syscallAsync", sys_call_async}, {"addressOf", address_of}, {"spawn", sys_spawn},
+    {"syscall", sys_call}, {"addressOf", address_of}, {"spawn", sys_spawn},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import { standardOutput } from "./cli/output.ts";
+import { ownProcess } from "./cli/own-process.ts";
 import { runProgram } from "./cli/program.ts";
 import type { World } from "./cli/command.ts";
 import packageJson from "../package.json" with { type: "json" };
@@ -23,7 +24,11 @@ async function main(): Promise<number> {
       const syscallRaw = await loadSyscall();
       return syscallRaw && ((fd, operation) => syscallRaw("flock", fd, operation));
     },
-    runEngine: async (places) => (await import("./serve.ts")).runEngine(places),
+    ...ownProcess,
+    runEngine: async (places) => {
+      const { runEngine } = await import("./serve.ts");
+      return runEngine(places, { command: ownCommand(), version: packageJson.version });
+    },
   };
   return runProgram(process.argv.slice(2), world);
 }

@@ -1,5 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { commandRoute } from "./api/command-route.ts";
+import type { Route } from "./api/router.ts";
 import { serveApi } from "./api/server.ts";
 import { messageOf, isTiffinError } from "./base/error.ts";
 import { openEngine } from "./engine/open-engine.ts";
@@ -9,15 +11,28 @@ import type { Places } from "./engine/types.ts";
 /** EX_TEMPFAIL of sysexits.h: another engine has these places. Who starts engines waits for that one to answer. */
 const EXIT_PLACES_TAKEN = 75;
 
+/** Names this build; scripts/build.ts puts it in. */
+declare const TIFFIN_BUILD: string | undefined;
+
+/** This program, for the commands that run inside of it. */
+export interface Self {
+  /** The command that runs it again. */
+  readonly command: readonly string[];
+  readonly version: string;
+}
+
 /**
  * Runs an engine in the foreground until SIGTERM or SIGINT; containers go on without it. Resolves to the exit status.
- * This and main.ts are the wiring: nothing else imports both the engine and the API.
+ * This and main.ts are the wiring: nothing else imports the engine, the API and the command line.
  */
-export async function runEngine(places: Places): Promise<number> {
+export async function runEngine(places: Places, self: Self): Promise<number> {
   try {
     const engine = await openEngine(places);
     mkdirSync(dirname(places.socket), { recursive: true });
-    const api = await serveApi(engine, { listen: places.socket });
+    const api = await serveApi(engine, {
+      listen: places.socket,
+      routes: commandRoutes(places, self),
+    });
     const pidFile = join(places.run, "engine.pid");
     writeFileSync(pidFile, `${process.pid}\n`);
     const stopResting = restWhenIdle();
@@ -33,6 +48,18 @@ export async function runEngine(places: Places): Promise<number> {
     if (isTiffinError(error) && error.hint !== undefined) console.error(error.hint);
     return isTiffinError(error, "conflict") ? EXIT_PLACES_TAKEN : 1;
   }
+}
+
+/** Commands for callers in front of the very same release (native/front.c); a checkout has no front. */
+function commandRoutes({ socket }: Places, { command, version }: Self): readonly Route[] {
+  if (typeof TIFFIN_BUILD === "undefined") return [];
+  return [
+    commandRoute(TIFFIN_BUILD, async (line, caller) => {
+      const { runInEngine } = await import("./cli/run-in-engine.ts");
+      const { TZ: timeZone } = process.env;
+      return runInEngine(line, caller, { socket, self: command, version, timeZone });
+    }),
+  ];
 }
 
 function stopSignal(): Promise<void> {

@@ -61,6 +61,7 @@ const ERROR_BODY_BYTES = 64 << 10;
 export class ApiClient {
   readonly #options: ApiClientOptions;
   #idle: Connection[] = [];
+  readonly #open = new Set<Connection>();
 
   constructor(options: ApiClientOptions) {
     this.#options = options;
@@ -106,7 +107,7 @@ export class ApiClient {
       output: untilEnd(connection),
       write: (data) => connection.write(data),
       endWrite: () => connection.endWrite(),
-      close: () => connection.close(),
+      close: () => this.#drop(connection),
     };
   }
 
@@ -115,8 +116,10 @@ export class ApiClient {
     this.#idle.push(await this.#connect());
   }
 
+  /** Closes all connections: what is under way on them fails. */
   close(): void {
-    for (const connection of this.#idle) connection.close();
+    for (const connection of this.#open) connection.close();
+    this.#open.clear();
     this.#idle = [];
   }
 
@@ -135,7 +138,7 @@ export class ApiClient {
         const head = await Promise.race([readHead(connection), unsent]);
         return { connection, head };
       } catch (error) {
-        connection.close();
+        this.#drop(connection);
         // The engine may close a kept connection at any time; nothing was done then, unless a body was on its way.
         const untouched = connection.received === before && options.stream === undefined;
         if (kept === undefined || !untouched) throw error;
@@ -147,11 +150,22 @@ export class ApiClient {
     for (;;) {
       const connection = this.#idle.pop();
       if (connection === undefined || connection.isUsable) return connection;
-      connection.close();
+      this.#drop(connection);
     }
   }
 
+  #drop(connection: Connection): void {
+    this.#open.delete(connection);
+    connection.close();
+  }
+
   async #connect(): Promise<Connection> {
+    const connection = await this.#reach();
+    this.#open.add(connection);
+    return connection;
+  }
+
+  async #reach(): Promise<Connection> {
     const { endpoint, whenUnreachable } = this.#options;
     try {
       return await Connection.open(endpoint);
@@ -174,7 +188,7 @@ export class ApiClient {
       if (over) return;
       over = true;
       if (reusable) this.#idle.push(connection);
-      else connection.close();
+      else this.#drop(connection);
     };
     const body = readBody(connection, head, { method, done });
     const text = async (): Promise<string> => {

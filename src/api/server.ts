@@ -13,11 +13,13 @@ import { acceptUpgrade, plainConnection, upgrade, upgradeBody, writeAndDrain } f
 import { productVersion } from "./product.ts";
 import type { HijackedConnection, Reply, StreamReply } from "./reply.ts";
 import { apiRoutes } from "./routes.ts";
-import { type Router, router } from "./router.ts";
+import { type Route, type Router, router } from "./router.ts";
 
 export interface ServeOptions {
   /** Path of a unix socket to make, or the descriptor of one that listens already (socket activation). */
   readonly listen: string | { readonly fd: number };
+  /** Beside those of the API. */
+  readonly routes?: readonly Route[];
 }
 
 export interface ApiServer {
@@ -37,7 +39,7 @@ export async function serveApi(engine: Engine, options: ServeOptions): Promise<A
   const sockets = new Map<Duplex, AbortController>();
   const serving: Serving = {
     engine,
-    find: router(apiRoutes),
+    find: router([...apiRoutes, ...(options.routes ?? [])]),
     sockets,
     closing: new AbortController(),
     atWork: new Set(),

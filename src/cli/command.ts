@@ -13,6 +13,10 @@ export interface World {
   readonly ioctl: () => Promise<SystemCall | undefined>;
   /** flock(2). */
   readonly flock: () => Promise<((fd: number, operation: number) => number) | undefined>;
+  /** Calls back at each signal that the caller sends to this command: `SIGINT`. From then on they do not end it. */
+  onSignal(handle: (signal: string) => void): void;
+  /** Ends the command at once, whatever is under way. */
+  exit(status: number): void;
   /** Runs an engine in this process until it is told to end; resolves to the exit status. */
   readonly runEngine: (places: {
     readonly root: string;
@@ -73,6 +77,11 @@ export interface Command {
   readonly operands: OperandCount;
   /** False: the first operand ends the flags. Default true. */
   readonly interspersed?: boolean;
+  /**
+   * True: the command may also run inside of the engine, for a caller who waits outside (run-in-engine.ts). Then it reads no
+   * input, drives no terminal and touches no file. Flags whose values are the caller's own say so (`local`).
+   */
+  inEngine?(given: Arguments): boolean;
   /** Resolves to the exit status. */
   run(context: Context): Promise<number>;
 }

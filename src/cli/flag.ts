@@ -17,6 +17,8 @@ export interface Flag<V = unknown> {
   readonly hidden: boolean;
   /** What to use instead. */
   readonly deprecated: string | undefined;
+  /** Whether a value means something only where the command was called: a file, a directory, the environment. */
+  readonly isLocal: ((text: string) => boolean) | undefined;
   /** Writes into that flag's value: `--net` for `--network`. */
   readonly target: Flag<V> | undefined;
   /** The value after one more mention of the flag. @throws an error with the reason alone */
@@ -28,6 +30,8 @@ export interface FlagOptions {
   readonly hidden?: true;
   readonly deprecated?: string;
   readonly shownDefault?: string;
+  /** Values that name a file, a directory or a variable of the caller: all, or those for which it returns true. */
+  readonly local?: true | ((text: string) => boolean);
 }
 
 type Reader<V> = (text: string, before: V) => V;
@@ -53,6 +57,7 @@ export function flag<V>(
     shownDefault: options.shownDefault,
     hidden: options.hidden === true,
     deprecated: options.deprecated,
+    isLocal: options.local === true ? (): boolean => true : options.local,
     target: undefined,
   };
 }
@@ -186,12 +191,12 @@ export function collect<V>(
     readonly type: string;
     readonly parse: (text: string) => V;
     readonly shownDefault?: string;
+    readonly local?: (text: string) => boolean;
   },
 ): Flag<readonly V[]> {
   const read = (value: string, before: readonly V[]): readonly V[] => [
     ...before,
     kind.parse(value),
   ];
-  const shown = kind.shownDefault === undefined ? {} : { shownDefault: kind.shownDefault };
-  return flag<readonly V[]>(name, help, { type: kind.type, initial: [], read }, shown);
+  return flag<readonly V[]>(name, help, { type: kind.type, initial: [], read }, kind);
 }

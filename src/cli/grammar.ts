@@ -3,11 +3,18 @@ import { type Flag, isSwitch, refusal } from "./flag.ts";
 /** What the words of a command line mean to one command. */
 export class Arguments {
   readonly operands: readonly string[];
+  /** A flag's value means something only where the command was called (see {@link Flag.isLocal}). */
+  readonly isLocal: boolean;
   readonly #values: ReadonlyMap<Flag, unknown>;
 
-  constructor(operands: readonly string[], values: ReadonlyMap<Flag, unknown>) {
+  constructor(
+    operands: readonly string[],
+    values: ReadonlyMap<Flag, unknown>,
+    isLocal: boolean = false,
+  ) {
     this.operands = operands;
     this.#values = values;
+    this.isLocal = isLocal;
   }
 
   get<V>(flag: Flag<V>): V {
@@ -58,7 +65,7 @@ export function parse(
   }
   return {
     kind: "arguments",
-    arguments: new Arguments(reader.operands, reader.values),
+    arguments: new Arguments(reader.operands, reader.values, reader.isLocal),
     warnings: reader.warnings,
   };
 }
@@ -72,6 +79,7 @@ class Reader {
   readonly operands: string[] = [];
   readonly values = new Map<Flag, unknown>();
   readonly warnings: string[] = [];
+  isLocal = false;
 
   constructor(words: readonly string[], flags: readonly Flag[]) {
     this.#words = [...words];
@@ -141,6 +149,7 @@ class Reader {
     if (flag.deprecated !== undefined) {
       this.warnings.push(`Flag --${flag.name} has been deprecated, ${flag.deprecated}`);
     }
+    if (flag.isLocal?.(text) === true) this.isLocal = true;
     const before = this.values.has(owner) ? this.values.get(owner) : owner.initial;
     try {
       this.values.set(owner, flag.read(text, before));

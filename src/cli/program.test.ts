@@ -26,6 +26,8 @@ async function run(...words: string[]): Promise<{ status: number; out: string; e
     version: "1.2.3",
     ioctl: async () => undefined,
     flock: async () => undefined,
+    onSignal: () => undefined,
+    exit: () => undefined,
     runEngine: async (places) => {
       out += JSON.stringify(places);
       return 0;

@@ -104,12 +104,13 @@ async function runCommand(found: Found, places: ChosenPlaces, world: World): Pro
       `tiffin: '${name}' ${wrong}\n\n${usage}\n\nRun '${name} --help' for more information`,
     );
   }
-  return command.run(contextFor(found, parsed, { places, world }));
+  return command.run(contextFor(found, parsed.arguments, { places, world }));
 }
 
-function contextFor(
+/** What a command gets to run with. */
+export function contextFor(
   found: Found,
-  parsed: Parsed & { kind: "arguments" },
+  given: Arguments,
   { places, world }: { places: ChosenPlaces; world: World },
 ): Context {
   const endpoint = parseHost(places.host);
@@ -120,7 +121,7 @@ function contextFor(
     return true;
   };
   return {
-    arguments: parsed.arguments,
+    arguments: given,
     calledAs: found.calledAs,
     api: new ApiClient({ endpoint, whenUnreachable }),
     world,
@@ -140,7 +141,8 @@ export function parseHost(host: string): Endpoint {
   );
 }
 
-function wrongCount(count: OperandCount, given: number): string | undefined {
+/** What is wrong with a number of operands, in docker's words. */
+export function wrongCount(count: OperandCount, given: number): string | undefined {
   if ("exactly" in count) {
     if (given === count.exactly) return undefined;
     return count.exactly === 0 ? "accepts no arguments" : `requires ${plural(count.exactly)}`;

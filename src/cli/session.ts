@@ -1,6 +1,6 @@
 import type { ApiClient, HijackedStream } from "../api/client.ts";
 import { apiPath } from "../api/client.ts";
-import type { World } from "./command.ts";
+import type { Context, World } from "./command.ts";
 import { demultiplex } from "./demultiplex.ts";
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts";
 import { standardInput } from "./input.ts";
@@ -103,36 +103,20 @@ export async function followTerminalSize(
   await tell();
 }
 
-const PROXIED = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGTERM",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGCONT",
-  "SIGTSTP",
-  "SIGTTIN",
-  "SIGTTOU",
-  "SIGWINCH",
-] as const;
 /** So many requests to end, and the command itself ends, whatever the container does. */
 const PATIENCE = 3;
 
 /** Passes the signals that this process gets on to the container. */
-export function proxySignals(api: ApiClient, id: string): void {
+export function proxySignals({ api, world }: Context, id: string): void {
   let endings = 0;
-  for (const signal of PROXIED) {
-    process.on(signal, () => {
-      if (signal === "SIGINT" || signal === "SIGTERM") endings += 1;
-      if (endings >= PATIENCE) {
-        process.stderr.write("got 3 SIGTERM/SIGINTs, forcefully exiting\n");
-        process.exit(1);
-      }
-      const query = { signal: signal.slice("SIG".length) };
-      // A container that has ended, or has not started yet, cannot take a signal; docker passes over it too.
-      void api.run("POST", apiPath("containers", id, "kill"), { query }).catch(noop);
-    });
-  }
+  world.onSignal((signal) => {
+    if (signal === "SIGINT" || signal === "SIGTERM") endings += 1;
+    if (endings >= PATIENCE) {
+      const words = "got 3 SIGTERM/SIGINTs, forcefully exiting\n";
+      void world.output.error(words).finally(() => world.exit(1));
+    }
+    const query = { signal: signal.slice("SIG".length) };
+    // A container that has ended, or has not started yet, cannot take a signal; docker passes over it too.
+    void api.run("POST", apiPath("containers", id, "kill"), { query }).catch(noop);
+  });
 }

@@ -3,7 +3,6 @@ export type Word = number | bigint | null | Uint8Array;
 
 interface Addon {
   syscall(number: number, ...args: Word[]): number;
-  syscallAsync(number: number, ...args: Word[]): Promise<number>;
   addressOf(bytes: Uint8Array): number;
   spawn(executable: number, name: string, fds: number[]): number;
 }

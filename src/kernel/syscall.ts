@@ -70,11 +70,6 @@ export function syscall(call: string, ...args: SyscallArgument[]): number {
   return result;
 }
 
-/** As {@link syscallRaw}, on the thread pool: for calls that block. Each holds one of the pool's threads. */
-export async function syscallAsync(call: string, ...args: SyscallArgument[]): Promise<number> {
-  return addon.syscallAsync(numberOf(call), ...args.map(word));
-}
-
 /** The address of a buffer's bytes, for structures that hold pointers. Keep the buffer referenced until the call is over. */
 export function addressOf(bytes: Uint8Array): bigint {
   return BigInt(addon.addressOf(bytes));

@@ -122,20 +122,25 @@ export interface EngineFixture {
 
 /** Starts an engine. Call `close()` in afterAll. */
 export async function openEngineFixture(
-  options: { env?: Readonly<Record<string, string>>; docker?: string } = {},
+  options: { env?: Readonly<Record<string, string>>; docker?: string; tiffin?: string } = {},
 ): Promise<EngineFixture> {
+  const { docker = "docker", tiffin = TIFFIN } = options;
   const directory = mkdtempSync(join(realpathSync(tmpdir()), "tiffin-engine."));
   // A user of a container who is somebody else on the host must get through to binds below it.
   chmodSync(directory, 0o755);
-  const engine = new EngineProcess(directory);
+  const engine = new EngineProcess(directory, tiffin);
   await engine.start(options.env);
   const database = openDatabase(join(engine.root, "state.db"));
   const engineId = database.get<{ id: string }>("SELECT id FROM engine")?.id ?? "";
   database.close();
-  return fixture(engine, engineId, options.docker ?? "docker");
+  return fixture(engine, engineId, { docker, tiffin });
 }
 
-function fixture(engine: EngineProcess, engineId: string, docker: string): EngineFixture {
+function fixture(
+  engine: EngineProcess,
+  engineId: string,
+  programs: { readonly docker: string; readonly tiffin: string },
+): EngineFixture {
   const { directory, root, run, socket } = engine;
   const places = { TIFFIN_ROOT: root, TIFFIN_RUN: run, TIFFIN_HOST: `unix://${socket}` };
   // An empty configuration: no contexts, no credentials, and detach keys as they come.
@@ -146,7 +151,6 @@ function fixture(engine: EngineProcess, engineId: string, docker: string): Engin
   };
   const start = (program: string, args: readonly string[], given: RunOptions = {}): Client =>
     startProgram(program, args, { ...given, env: { ...env, ...given.env } });
-  const programs = { docker, tiffin: TIFFIN };
   const runner =
     (program: string): Run =>
     async (args, given = {}) => {
@@ -176,10 +180,10 @@ function fixture(engine: EngineProcess, engineId: string, docker: string): Engin
     environment: env,
     pid: () => engine.pid(),
     engineLog: () => readFileSync(engine.log, "utf8"),
-    docker: runner(docker),
-    tiffin: runner(TIFFIN),
-    dockerOk: ok(runner(docker)),
-    tiffinOk: ok(runner(TIFFIN)),
+    docker: runner(programs.docker),
+    tiffin: runner(programs.tiffin),
+    dockerOk: ok(runner(programs.docker)),
+    tiffinOk: ok(runner(programs.tiffin)),
     startClient: (program, args) => start(programs[program], args),
     start,
     startEngine: (more) => engine.start(more),
@@ -204,10 +208,12 @@ class EngineProcess {
   readonly run: string;
   readonly socket: string;
   readonly log: string;
+  readonly #program: string;
   ended: Promise<number | NodeJS.Signals> = Promise.resolve(0);
   #child: ChildProcess | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, program: string) {
+    this.#program = program;
     this.directory = directory;
     this.root = join(directory, "root");
     this.run = join(directory, "run");
@@ -223,7 +229,7 @@ class EngineProcess {
     const log = Bun.file(this.log);
     const before = (await log.exists()) ? await log.text() : "";
     const flags = ["--root", this.root, "--run", this.run, "--host", `unix://${this.socket}`];
-    const child = spawn(TIFFIN, [...flags, "engine"], {
+    const child = spawn(this.#program, [...flags, "engine"], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...env },
       cwd: "/",

@@ -13,6 +13,11 @@ export function checkEnvironment(
   return inherited === undefined ? value : `${name}=${inherited}`;
 }
 
+/** `-e NAME` takes the value that NAME has where the command is called. */
+export function isInherited(value: string): boolean {
+  return !value.includes("=");
+}
+
 export function checkLabel(value: string): string {
   const key = (value.split("=", 1)[0] ?? "").replace(/^[ \t]+/, "");
   if (key === "") throw new Error(`invalid label '${value}': empty name`);

@@ -20,7 +20,9 @@ const FLAGS = {
   ipc: text("ipc", "IPC mode to use"),
   pid: text("pid", "PID namespace to use"),
   privileged: toggle("privileged", "Give extended privileges to this container"),
-  securityOpt: list("security-opt", "Security Options"),
+  securityOpt: list("security-opt", "Security Options", {
+    local: (value) => value.startsWith("seccomp"),
+  }),
   sysctl: list("sysctl", "Sysctl options", { ...map, check: checkSysctl }),
   userns: text("userns", "User namespace to use"),
   uts: text("uts", "UTS namespace to use"),

@@ -14,7 +14,7 @@ const FLAGS = {
     "Add an annotation to the container (passed through to the OCI runtime)",
     map,
   ),
-  cidfile: text("cidfile", "Write the container ID to the file"),
+  cidfile: text("cidfile", "Write the container ID to the file", { local: true }),
   init: toggle(
     "init",
     "Run an init inside the container that forwards signals and reaps processes",

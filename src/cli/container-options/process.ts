@@ -1,6 +1,6 @@
 import { type Flag, integer, list, text, toggle } from "../flag.ts";
 import type { Arguments } from "../grammar.ts";
-import { checkAttach, checkEnvironment, checkLabel } from "./checks.ts";
+import { checkAttach, checkEnvironment, checkLabel, isInherited } from "./checks.ts";
 import { readKeyValueFile, toMap } from "./key-values.ts";
 
 const FLAGS = {
@@ -10,12 +10,13 @@ const FLAGS = {
   env: list("env", "Set environment variables", {
     short: "e",
     check: (value) => checkEnvironment(value),
+    local: isInherited,
   }),
-  envFile: list("env-file", "Read in a file of environment variables"),
+  envFile: list("env-file", "Read in a file of environment variables", { local: true }),
   hostname: text("hostname", "Container host name", { short: "h" }),
   interactive: toggle("interactive", "Keep STDIN open even if not attached", { short: "i" }),
   label: list("label", "Set meta data on a container", { short: "l", check: checkLabel }),
-  labelFile: list("label-file", "Read in a line delimited file of labels"),
+  labelFile: list("label-file", "Read in a line delimited file of labels", { local: true }),
   stopSignal: text("stop-signal", "Signal to stop the container"),
   stopTimeout: integer("stop-timeout", "Timeout (in seconds) to stop a container"),
   tty: toggle("tty", "Allocate a pseudo-TTY", { short: "t" }),
@@ -64,6 +65,15 @@ export function processConfig(given: Arguments): ProcessConfig {
     ...(given.get(FLAGS.stopSignal) === "" ? {} : { StopSignal: given.get(FLAGS.stopSignal) }),
     ...(given.has(FLAGS.stopTimeout) ? { StopTimeout: given.get(FLAGS.stopTimeout) } : {}),
   };
+}
+
+/** True when the command line passes its own input on, or its terminal. */
+export function takesInput(given: Arguments): boolean {
+  return (
+    given.get(FLAGS.interactive) ||
+    given.get(FLAGS.tty) ||
+    given.get(FLAGS.attach).includes("stdin")
+  );
 }
 
 /** True when `--attach` says which streams to connect. */

@@ -11,6 +11,7 @@ const FLAGS = {
   mount: collect<Mount>("mount", "Attach a filesystem mount to the container", {
     type: "mount",
     parse: parseMount,
+    local: (value) => /(?:source|src)=\./i.test(value),
   }),
   readOnly: toggle("read-only", "Mount the container's root filesystem as read only"),
   shmSize: parsed("shm-size", "Size of /dev/shm", bytes),
@@ -19,7 +20,7 @@ const FLAGS = {
   volume: list(
     "volume",
     'Bind mount a volume; the option "me" makes its owner on the host and the container\'s user the same person',
-    { short: "v" },
+    { short: "v", local: (value) => value.startsWith(".") },
   ),
   volumeDriver: text("volume-driver", "Optional volume driver for the container"),
   volumesFrom: list("volumes-from", "Mount volumes from the specified container(s)"),

@@ -45,7 +45,7 @@ async function run(context: Context): Promise<number> {
     ...(options.stdin ? { stdin: 1 } : {}),
     detachKeys: options.detachKeys || undefined,
   };
-  if (given.get(sigProxy) && !tty) proxySignals(api, container.Id);
+  if (given.get(sigProxy) && !tty) proxySignals(context, container.Id);
   const [stream, exit] = await Promise.all([
     api.hijack("POST", apiPath("containers", container.Id, "attach"), { query }),
     waitForExit(context, container.Id, "not-running"),

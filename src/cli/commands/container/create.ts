@@ -7,6 +7,7 @@ export const command: Command = {
   flags: CREATION_FLAGS,
   operands: { atLeast: 1 },
   interspersed: false,
+  inEngine: () => true,
   run,
 };
 

@@ -1,6 +1,6 @@
 import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
-import { checkEnvironment } from "../../container-options/checks.ts";
+import { checkEnvironment, isInherited } from "../../container-options/checks.ts";
 import { readKeyValueFile } from "../../container-options/key-values.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { failure, startFailureStatus, withExitStatus } from "../../failure.ts";
@@ -14,8 +14,9 @@ const detachKeys = text("detach-keys", "Override the key sequence for detaching 
 const env = list("env", "Set environment variables", {
   short: "e",
   check: (value) => checkEnvironment(value),
+  local: isInherited,
 });
-const envFile = list("env-file", "Read in a file of environment variables");
+const envFile = list("env-file", "Read in a file of environment variables", { local: true });
 const interactive = toggle("interactive", "Keep STDIN open even if not attached", { short: "i" });
 const privileged = toggle("privileged", "Give extended privileges to the command");
 const tty = toggle("tty", "Allocate a pseudo-TTY", { short: "t" });
@@ -28,6 +29,7 @@ export const command: Command = {
   flags: [detach, detachKeys, env, envFile, interactive, privileged, tty, user, workdir],
   operands: { atLeast: 2 },
   interspersed: false,
+  inEngine: (given) => !given.get(interactive) && !given.get(tty),
   run,
 };
 

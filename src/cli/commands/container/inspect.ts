@@ -11,6 +11,7 @@ export const command: Command = {
   summary: "Display detailed information on one or more containers",
   flags: [format, size],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

@@ -10,6 +10,7 @@ export const command: Command = {
   summary: "Kill one or more running containers",
   flags: [signal],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

@@ -32,6 +32,7 @@ export const command: Command = {
   summary: "List containers",
   flags: [all, filter, format, last, latest, noTrunc, quiet, size],
   operands: { exactly: 0 },
+  inEngine: () => true,
   run,
 };
 

@@ -18,6 +18,7 @@ export const command: Command = {
   summary: "Remove one or more containers",
   flags: [force, link, volumes],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

@@ -1,6 +1,6 @@
 import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
-import { choosesStreams } from "../../container-options/process.ts";
+import { choosesStreams, takesInput } from "../../container-options/process.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { failure, startFailureStatus, withExitStatus } from "../../failure.ts";
 import type { Arguments } from "../../grammar.ts";
@@ -28,6 +28,7 @@ export const command: Command = {
   flags: [...CREATION_FLAGS, ...OWN_FLAGS],
   operands: { atLeast: 1 },
   interspersed: false,
+  inEngine: (given) => given.get(detach) || !takesInput(given),
   run,
 };
 
@@ -88,7 +89,7 @@ async function runAttached(context: Context, wanted: Wanted, id: string): Promis
     tty: body.Tty,
     detachKeys: context.arguments.get(detachKeys),
   };
-  if (context.arguments.get(sigProxy)) proxySignals(api, id);
+  if (context.arguments.get(sigProxy)) proxySignals(context, id);
   const query = { stream: 1, ...streamQuery(options), detachKeys: options.detachKeys || undefined };
   const attaching = api.hijack("POST", apiPath("containers", id, "attach"), { query });
   const condition = body.HostConfig["AutoRemove"] === true ? "removed" : "next-exit";

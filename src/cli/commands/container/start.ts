@@ -16,6 +16,7 @@ export const command: Command = {
   summary: "Start one or more stopped containers",
   flags: [attach, interactive, detachKeys],
   operands: { atLeast: 1 },
+  inEngine: (given) => !given.get(attach) && !given.get(interactive),
   run,
 };
 
@@ -55,7 +56,7 @@ async function startAttached(context: Context, name: string): Promise<number> {
     tty: container.Config.Tty,
     detachKeys: context.arguments.get(detachKeys),
   };
-  if (!options.tty) proxySignals(api, id);
+  if (!options.tty) proxySignals(context, id);
   const query = {
     stream: 1,
     stdout: 1,

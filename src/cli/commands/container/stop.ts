@@ -12,6 +12,7 @@ export const command: Command = {
   summary: "Stop one or more running containers",
   flags: [signal, timeout, time],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

@@ -7,6 +7,7 @@ export const command: Command = {
   summary: "Block until one or more containers stop, then print their exit codes",
   flags: [],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

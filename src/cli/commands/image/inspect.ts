@@ -10,6 +10,7 @@ export const command: Command = {
   summary: "Display detailed information on one or more images",
   flags: [format],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

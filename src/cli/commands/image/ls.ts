@@ -17,6 +17,7 @@ export const command: Command = {
   summary: "List images",
   flags: [all, digests, filter, format, noTrunc, quiet],
   operands: { atMost: 1 },
+  inEngine: () => true,
   run,
 };
 

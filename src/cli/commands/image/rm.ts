@@ -12,6 +12,7 @@ export const command: Command = {
   summary: "Remove one or more images",
   flags: [force, noPrune],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

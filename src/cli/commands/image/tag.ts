@@ -14,6 +14,7 @@ export const command: Command = {
   summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
   flags: [],
   operands: { exactly: 2 },
+  inEngine: () => true,
   run,
 };
 

@@ -13,6 +13,7 @@ export const command: Command = {
   summary: "Display system-wide information",
   flags: [format],
   operands: { exactly: 0 },
+  inEngine: () => true,
   run,
 };
 

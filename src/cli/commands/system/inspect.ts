@@ -15,6 +15,7 @@ export const command: Command = {
   summary: "Return low-level information on Tiffin objects",
   flags: [format, size, type],
   operands: { atLeast: 1 },
+  inEngine: () => true,
   run,
 };
 

@@ -13,6 +13,7 @@ export const command: Command = {
   summary: "Show the Tiffin version information",
   flags: [format],
   operands: { exactly: 0 },
+  inEngine: () => true,
   run,
 };
 
