@@ -25,7 +25,10 @@ function executable(entry: bigint, { address, bytes }: Load, type: number = 2): 
 }
 
 const program = executable(0x40_0100n, { address: 0x40_0000n, bytes: new Uint8Array(512).fill(7) });
-const front = executable(0x7000_0010n, { address: 0x7000_0000n, bytes: new Uint8Array(64).fill(9) });
+const front = executable(0x7000_0010n, {
+  address: 0x7000_0000n,
+  bytes: new Uint8Array(64).fill(9),
+});
 
 describe("graftFront()", () => {
   const grafted = graftFront(program, front);

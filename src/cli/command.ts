@@ -81,7 +81,7 @@ export interface Command {
    * True: the command may also run inside of the engine, for a caller who waits outside (run-in-engine.ts). Then it reads no
    * input, drives no terminal and touches no file. Flags whose values are the caller's own say so (`local`).
    */
-  inEngine?(given: Arguments): boolean;
+  readonly inEngine?: (given: Arguments) => boolean;
   /** Resolves to the exit status. */
   run(context: Context): Promise<number>;
 }
