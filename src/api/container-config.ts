@@ -132,15 +132,16 @@ function readSecurity(hostConfig: JsonObject): SecurityFields {
   const securityOptions = hostConfig.strings("SecurityOpt");
   const masked = hostConfig.stringsOrNull("MaskedPaths");
   const readOnly = hostConfig.stringsOrNull("ReadonlyPaths");
-  // One empty list alone would unmask half of it; non-empty ones are refused before.
-  if ((masked === null) !== (readOnly === null)) {
+  // One empty list alone would unmask half of it; others than the usual ones are refused before.
+  if ((masked?.length === 0) !== (readOnly?.length === 0)) {
     throw new TiffinError(
       "not-implemented",
       "Cannot create container: MaskedPaths and ReadonlyPaths can only be given together yet",
       { hint: `Use --security-opt ${unmaskedPaths}` },
     );
   }
-  const isUnmasked = masked !== null && !securityOptions.includes(unmaskedPaths);
+  const isUnmasked =
+    masked?.length === 0 && readOnly?.length === 0 && !securityOptions.includes(unmaskedPaths);
   return {
     readOnlyRootfs: hostConfig.boolean("ReadonlyRootfs"),
     privileged: hostConfig.boolean("Privileged"),

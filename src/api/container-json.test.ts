@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readContainerSpec } from "./container-config.ts";
-import { formatInspect, statusWords } from "./container-json.ts";
+import { formatInspect, type InspectFacts, statusWords } from "./container-json.ts";
 import { summarizer } from "./container-list.ts";
 import { FixtureEngine, FixtureImages, fixtureContainer, fixtureImage } from "./engine-fixture.ts";
 import bodies from "./fixture/create-bodies.json" with { type: "json" };
@@ -12,15 +12,20 @@ import { missingNames } from "./missing-names-fixture.ts";
 
 const version = { major: 1, minor: 41 };
 
+const facts: InspectFacts = {
+  version,
+  engineId: "e",
+  places: { root: "/state", run: "/run", socket: "/run/s" },
+  execIds: [],
+  maskedPaths: ["/proc/kcore"],
+  readOnlyPaths: ["/proc/sys"],
+  cgroupnsMode: "private",
+  layers: ["/lower", "/upper"],
+};
+
 function inspect(body: object): Record<string, unknown> {
   const spec = readContainerSpec(new JsonObject(body));
-  return formatInspect(fixtureContainer("one", spec), {
-    version,
-    engineId: "e",
-    places: { root: "/state", run: "/run", socket: "/run/s" },
-    execIds: [],
-    layers: ["/lower", "/upper"],
-  });
+  return formatInspect(fixtureContainer("one", spec), facts);
 }
 
 /** Fields whose value differs, as docker's beside ours. */
@@ -47,6 +52,34 @@ describe("an inspect", () => {
     });
   }
 
+  test("has the host's and the container's part in docker's order", () => {
+    const [, theirs, ours] = pairs[0];
+    for (const part of ["Config", "HostConfig"] as const) {
+      // Where the terminal's size stands has changed since.
+      const names = Object.keys(theirs[part]).filter((name) => name !== "ConsoleSize");
+      const shared = Object.keys(ours[part] as object).filter((name) => names.includes(name));
+      expect(shared).toEqual(names.filter((name) => shared.includes(name)));
+    }
+  });
+
+  test("of a privileged container has no lists of hidden paths", () => {
+    const paths = (hostConfig: object) => {
+      const { HostConfig } = inspect({ Image: "box", HostConfig: hostConfig });
+      return HostConfig as { MaskedPaths: unknown; ReadonlyPaths: unknown };
+    };
+    expect(paths({ Privileged: true })).toMatchObject({ MaskedPaths: null, ReadonlyPaths: null });
+    expect(paths({}).MaskedPaths).toEqual(["/proc/kcore"]);
+  });
+
+  test("tells of log lines that a full disk cost, and only then", () => {
+    const shown = (lostLogBytes: number) => {
+      const container = fixtureContainer("one", {}, { lostLogBytes });
+      return formatInspect(container, facts)["State"];
+    };
+    expect(shown(12)).toHaveProperty("LostLogBytes", 12);
+    expect(shown(0)).not.toHaveProperty("LostLogBytes");
+  });
+
   test("gives back what the create body said", () => {
     const [, theirs, ours] = pairs[1];
     expect(differences(theirs.Config, ours["Config"] as object)).toEqual({});
@@ -56,8 +89,8 @@ describe("an inspect", () => {
         { Type: "cri", Config: {} },
       ],
       CgroupnsMode: ["host", "private"],
-      MaskedPaths: [expect.any(Array), null],
-      ReadonlyPaths: [expect.any(Array), null],
+      MaskedPaths: [expect.any(Array), ["/proc/kcore"]],
+      ReadonlyPaths: [expect.any(Array), ["/proc/sys"]],
       OomKillDisable: [false, null],
       Runtime: ["runc", "tiffin"],
     });

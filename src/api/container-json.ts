@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { humanDuration } from "../base/duration.ts";
 import { containerDirectories } from "../engine/container-directories.ts";
 import type { Container, ContainerSpec, ContainerState, Places } from "../engine/types.ts";
-import { isAtLeast } from "./api-version.ts";
 import type { ApiVersion } from "./api-version.ts";
 import { timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
 import { formatBind, formatMount, formatMountPoint, formatTmpfs } from "./container-mounts.ts";
@@ -17,6 +16,11 @@ export interface InspectFacts {
   readonly engineId: string;
   readonly places: Places;
   readonly execIds: readonly string[];
+  /** What is hidden from it, and what it may only read. */
+  readonly maskedPaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+  /** host or private, as it really is. */
+  readonly cgroupnsMode: string;
   /** Directories of the image's layers, the lowest first. */
   readonly layers: readonly string[];
   readonly size?: { readonly rw: number; readonly rootFs: number };
@@ -46,7 +50,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: facts.execIds.length === 0 ? null : facts.execIds,
-    HostConfig: formatHostConfig(spec, facts.version),
+    HostConfig: formatHostConfig(spec, facts),
     GraphDriver: formatGraphDriver(container, facts),
     ...(facts.size === undefined ? {} : { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootFs }),
     Mounts: mountPointsOf(spec),
@@ -96,6 +100,7 @@ function formatState(state: ContainerState): Record<string, unknown> {
     Error: state.error,
     StartedAt: state.startedAt,
     FinishedAt: state.finishedAt,
+    ...((state.lostLogBytes ?? 0) > 0 ? { LostLogBytes: state.lostLogBytes } : {}),
   };
 }
 
@@ -132,7 +137,7 @@ function formatConfig(spec: ContainerSpec): Record<string, unknown> {
     Tty: spec.tty,
     OpenStdin: spec.openStdin,
     StdinOnce: spec.stdinOnce,
-    Env: spec.environment,
+    Env: listOrNull(spec.environment),
     Cmd: spec.command,
     Image: spec.image,
     Volumes: spec.volumes.length === 0 ? null : setOf(spec.volumes),
@@ -145,12 +150,14 @@ function formatConfig(spec: ContainerSpec): Record<string, unknown> {
   };
 }
 
-function formatHostConfig(spec: ContainerSpec, version: ApiVersion): Record<string, unknown> {
+/** In the order of docker's own type, which clients that print it whole keep. */
+function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<string, unknown> {
   const asked = (kind: string) => spec.mounts.filter((mount) => mount.asked === kind);
   const [binds, mounts, tmpfs] = [asked("volume-flag"), asked("mount-flag"), asked("tmpfs-flag")];
   const annotations = annotationsOf(spec);
+  const unmasked = spec.securityOptions.filter((option) => option !== unmaskedPaths);
   return {
-    Binds: binds.length === 0 ? null : binds.map(formatBind),
+    Binds: listOrNull(binds.map(formatBind)),
     ContainerIDFile: "",
     LogConfig: { Type: spec.logDriver || "cri", Config: spec.logOptions },
     NetworkMode: spec.networkMode,
@@ -164,18 +171,23 @@ function formatHostConfig(spec: ContainerSpec, version: ApiVersion): Record<stri
     VolumesFrom: null,
     ConsoleSize: [spec.terminalSize.rows, spec.terminalSize.columns],
     ...(annotations === undefined ? {} : { Annotations: annotations }),
-    ...formatSecurity(spec),
-    CgroupnsMode: spec.cgroupnsMode || "private",
+    CapAdd: listOrNull(spec.capAdd),
+    CapDrop: listOrNull(spec.capDrop),
+    CgroupnsMode: facts.cgroupnsMode,
     Dns: [],
     DnsOptions: [],
     DnsSearch: [],
     ExtraHosts: null,
+    GroupAdd: listOrNull(spec.groupAdd),
     IpcMode: spec.ipcMode || "private",
     Cgroup: "",
     Links: null,
     OomScoreAdj: spec.oomScoreAdjust,
     PidMode: spec.pidMode,
+    Privileged: spec.privileged,
     PublishAllPorts: false,
+    ReadonlyRootfs: spec.readOnlyRootfs,
+    SecurityOpt: listOrNull(unmasked),
     ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs.map(formatTmpfs)) }),
     UTSMode: spec.utsMode,
     UsernsMode: spec.usernsMode,
@@ -183,16 +195,12 @@ function formatHostConfig(spec: ContainerSpec, version: ApiVersion): Record<stri
     ...(Object.keys(spec.sysctls).length === 0 ? {} : { Sysctls: spec.sysctls }),
     Runtime: "tiffin",
     Isolation: "",
-    ...formatResources(spec.resources),
-    Devices: spec.devices.map((device) => ({
-      PathOnHost: device.hostPath,
-      PathInContainer: device.containerPath,
-      CgroupPermissions: device.access,
-    })),
-    Ulimits: spec.ulimits.map(({ name, hard, soft }) => ({ Name: name, Hard: hard, Soft: soft })),
+    ...formatResources(spec, facts.version),
     ...(mounts.length === 0 ? {} : { Mounts: mounts.map(formatMount) }),
+    // Of a privileged container docker has none; those that a client gave up are an empty list.
+    MaskedPaths: spec.privileged ? null : facts.maskedPaths,
+    ReadonlyPaths: spec.privileged ? null : facts.readOnlyPaths,
     ...(spec.init ? { Init: true } : {}),
-    ...(isAtLeast(version, 1, 42) ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
   };
 }
 
@@ -203,27 +211,7 @@ function annotationsOf(spec: ContainerSpec): Record<string, string> | undefined 
   return Object.keys(all).length === 0 ? undefined : all;
 }
 
-function formatSecurity(spec: ContainerSpec): Record<string, unknown> {
-  const options = spec.securityOptions.filter((option) => option !== unmaskedPaths);
-  return {
-    CapAdd: listOrNull(spec.capAdd),
-    CapDrop: listOrNull(spec.capDrop),
-    GroupAdd: listOrNull(spec.groupAdd),
-    Privileged: spec.privileged,
-    ReadonlyRootfs: spec.readOnlyRootfs,
-    SecurityOpt: listOrNull(options),
-    ...formatMaskedPaths(spec),
-  };
-}
-
-/** Docker's two lists, as far as a client could have sent them: null is the default, [] is unmasked. */
-function formatMaskedPaths(spec: ContainerSpec): Record<string, unknown> {
-  const isUnmasked = spec.privileged || spec.securityOptions.includes(unmaskedPaths);
-  const paths = isUnmasked ? [] : null;
-  return { MaskedPaths: paths, ReadonlyPaths: paths };
-}
-
-function listOrNull(list: readonly string[]): readonly string[] | null {
+function listOrNull<Item>(list: readonly Item[]): readonly Item[] | null {
   return list.length === 0 ? null : list;
 }
 

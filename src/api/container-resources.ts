@@ -1,4 +1,5 @@
-import type { ContainerSpec } from "../engine/types.ts";
+import type { ContainerSpec, DeviceSpec } from "../engine/types.ts";
+import { type ApiVersion, isAtLeast } from "./api-version.ts";
 import type { JsonObject } from "./json-object.ts";
 
 type Resources = ContainerSpec["resources"];
@@ -35,8 +36,9 @@ function unlessEmpty<Name extends "cpusetCpus" | "cpusetMems">(
   return value === "" ? {} : ({ [name]: value } as Record<Name, string>);
 }
 
-/** The resources part of an inspect's HostConfig, with docker's zeros. */
-export function formatResources(resources: Resources): Record<string, unknown> {
+/** The resources part of an inspect's HostConfig, with docker's zeros and in its order. */
+export function formatResources(spec: ContainerSpec, version: ApiVersion): Record<string, unknown> {
+  const { resources } = spec;
   return {
     CpuShares: resources.cpuShares ?? 0,
     Memory: resources.memoryBytes ?? 0,
@@ -54,16 +56,23 @@ export function formatResources(resources: Resources): Record<string, unknown> {
     CpuRealtimeRuntime: 0,
     CpusetCpus: resources.cpusetCpus ?? "",
     CpusetMems: resources.cpusetMems ?? "",
+    Devices: spec.devices.map(formatDevice),
     DeviceCgroupRules: null,
     DeviceRequests: null,
+    ...(isAtLeast(version, 1, 42) ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
     MemoryReservation: resources.memoryReservationBytes ?? 0,
     MemorySwap: resources.memorySwapBytes ?? 0,
     MemorySwappiness: resources.memorySwappiness ?? null,
     OomKillDisable: null,
     PidsLimit: resources.pidsLimit ?? null,
+    Ulimits: spec.ulimits.map(({ name, hard, soft }) => ({ Name: name, Hard: hard, Soft: soft })),
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,
     IOMaximumBandwidth: 0,
   };
+}
+
+function formatDevice({ hostPath, containerPath, access }: DeviceSpec): Record<string, string> {
+  return { PathOnHost: hostPath, PathInContainer: containerPath, CgroupPermissions: access };
 }

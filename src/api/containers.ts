@@ -66,6 +66,7 @@ async function inspectContainer(request: ApiRequest): Promise<JsonReply> {
       version: request.version,
       engineId: engine.id,
       places: engine.places,
+      ...engine.isolation(container.id),
       execIds: engine.execs(container.id),
       layers: unlessMissing(() => engine.images.layerDirectories(container.imageId)) ?? [],
       ...(size === undefined ? {} : { size }),

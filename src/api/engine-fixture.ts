@@ -1,5 +1,5 @@
 import { TiffinError } from "../base/error.ts";
-import type { Engine, HostFacts } from "../engine/engine.ts";
+import type { Engine, HostFacts, Isolation } from "../engine/engine.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
 import type {
   AttachRequest,
@@ -150,6 +150,14 @@ export class FixtureEngine implements Engine {
     const found = this.all.find((one) => one.name === name || one.id.startsWith(name));
     if (found === undefined) throw new TiffinError("not-found", `No such container: ${name}`);
     return found;
+  }
+
+  isolation(): Isolation {
+    return {
+      maskedPaths: ["/proc/kcore"],
+      readOnlyPaths: ["/proc/sys"],
+      cgroupnsMode: "private",
+    };
   }
 
   containers(): Container[] {

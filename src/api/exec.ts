@@ -1,4 +1,4 @@
-import { invalidArgument, isTiffinError } from "../base/error.ts";
+import { invalidArgument, isTiffinError, type TiffinError } from "../base/error.ts";
 import type { AttachSession, Exec, ExecSpec } from "../engine/types.ts";
 import { outputType } from "./container-logs.ts";
 import { terminalSize } from "./containers.ts";
@@ -42,8 +42,9 @@ function readExecSpec(body: JsonObject): ExecSpec {
 }
 
 /**
- * Docker reports a command that cannot be run on the stream itself, after the upgrade: its command line then takes the
- * exit status (126, 127) from the exec's inspect. All other errors are plain answers.
+ * Docker reports on the stream itself, after the upgrade, what kept the command from running (it is not there, or the user
+ * or the working directory is not): its command line then takes the exit status (126, 127) from the exec's inspect. Errors
+ * that come before anything was tried are plain answers.
  */
 async function startExec(request: ApiRequest): Promise<Reply> {
   const body = await readJson(request);
@@ -57,9 +58,15 @@ async function startExec(request: ApiRequest): Promise<Reply> {
     const session = await request.engine.startExec(exec.id, { detach: false, tty });
     return session === undefined ? empty(200) : sessionReply(request, exec, session);
   } catch (error) {
-    if (!isTiffinError(error, "command-not-found", "command-not-executable")) throw error;
+    if (!isTiffinError(error) || !keptFromRunning(request, exec, error)) throw error;
     return failureReply(request, tty, error.message);
   }
+}
+
+function keptFromRunning(request: ApiRequest, before: Exec, error: TiffinError): boolean {
+  if (error.code === "command-not-found" || error.code === "command-not-executable") return true;
+  const wasTried = before.exitCode === null && request.engine.exec(before.id).exitCode !== null;
+  return wasTried && error.code !== "internal";
 }
 
 function sessionReply(request: ApiRequest, { spec }: Exec, session: AttachSession): HijackReply {

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
 import type { Container } from "../engine/types.ts";
 import {
@@ -139,9 +140,16 @@ function limitSupport(version: ApiVersion): Record<string, boolean> {
     CPUSet: true,
     PidsLimit: true,
     OomKillDisable: false,
-    BridgeNfIptables: false,
-    BridgeNfIp6tables: false,
+    // Old clients warn when they are off; docker says what the kernel says.
+    BridgeNfIptables: isOn("bridge-nf-call-iptables"),
+    BridgeNfIp6tables: isOn("bridge-nf-call-ip6tables"),
   };
+}
+
+/** A switch of the bridge's netfilter module, which may not be loaded. */
+function isOn(name: string): boolean {
+  const path = `/proc/sys/net/bridge/${name}`;
+  return existsSync(path) && readFileSync(path, "utf8").trim() === "1";
 }
 
 function swarmInfo(): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { TiffinError } from "../base/error.ts";
+import { arePathsUsual } from "../engine/isolation.ts";
 import type { JsonObject } from "./json-object.ts";
 
 /** Fields of a create body that the engine has no part for yet, and the command line's option for the message. */
@@ -62,8 +63,9 @@ export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): v
   if (!runtimes.includes(hostConfig.string("Runtime"))) throw unsupported("Runtime", "--runtime");
   const isolation = hostConfig.string("Isolation");
   if (isolation !== "" && isolation !== "default") throw unsupported("Isolation", "--isolation");
-  for (const field of ["MaskedPaths", "ReadonlyPaths"]) {
-    if (hostConfig.strings(field).length > 0) throw unsupported(field, field);
+  // What inspect shows may be sent back.
+  if (!arePathsUsual(hostConfig.strings("MaskedPaths"), hostConfig.strings("ReadonlyPaths"))) {
+    throw unsupported("MaskedPaths", "ReadonlyPaths", "Leave both lists out");
   }
 }
 

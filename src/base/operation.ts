@@ -1,4 +1,5 @@
 import type { ErrnoName } from "./errno.ts";
+import type { ErrorCode } from "./error.ts";
 
 /**
  * A plan is an ordered list of operations as data; planners in any room return them, launch/ compiles and runs them.
@@ -42,6 +43,8 @@ interface Step {
   readonly reason: string;
   /** What the user can do when this step fails, by errno; `default` for all others. */
   readonly hints?: Readonly<Partial<Record<ErrnoName | "default", string>>>;
+  /** Whose fault it is when this step fails; without it the engine's or the host's ("internal"). */
+  readonly code?: ErrorCode;
 }
 
 export interface Call extends Step {

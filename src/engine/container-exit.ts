@@ -68,6 +68,7 @@ export async function settleExit(
       oomKilled,
       finishedAt: record ? timestampOf(record.endedNano) : timestamp(),
       error: record ? "" : "The supervisor was lost, and the exit status with it",
+      lostLogBytes: record?.lostLogBytes ?? 0,
     },
   });
   faultPoint("exit:recorded");
@@ -75,6 +76,9 @@ export async function settleExit(
   emitContainerEvent(context, container, "die", {
     exitCode: String(exitCode),
     execDuration: duration(container),
+    ...(record !== undefined && record.lostLogBytes > 0
+      ? { lostLogBytes: String(record.lostLogBytes) }
+      : {}),
   });
   context.waiters.notify(id, "exit", { exitCode });
   await releaseHostResources(context, id);

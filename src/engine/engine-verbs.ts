@@ -8,6 +8,7 @@ import type { EngineContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
 import { createExec, startExec } from "./exec-container.ts";
 import { explainRequest } from "./explain-request.ts";
+import { isolationOf } from "./isolation.ts";
 import { removeContainer } from "./remove-container.ts";
 import { startContainer } from "./start-container.ts";
 import { killContainer, runningProcess, stopContainer } from "./stop-container.ts";
@@ -31,6 +32,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     removeContainer: (name, options) => removeContainer(context, name, options),
     waitContainer: (name, condition, signal) => waitContainer(context, name, condition, signal),
     container: (name) => containers.find(name),
+    isolation: (name) => isolationOf(context, name),
     containers: () => containers.all().toReversed(),
     containerSize: async (name) => {
       const { writable } = containerDirectories(places, containers.find(name).id);

@@ -63,6 +63,12 @@ export interface Finding {
   readonly repaired: boolean;
 }
 
+export interface Isolation {
+  readonly maskedPaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+  readonly cgroupnsMode: "host" | "private";
+}
+
 export interface HostFacts {
   readonly kernelVersion: string;
   readonly operatingSystem: string;
@@ -110,6 +116,8 @@ export interface Engine {
     signal?: AbortSignal,
   ): { result: Promise<WaitResult> };
   container(name: string): Container;
+  /** What is hidden from a container and what it may only read, and whether its cgroup namespace is its own. */
+  isolation(name: string): Isolation;
   /** Newest first. */
   containers(): Container[];
   /** Bytes of the container's own layer. */

@@ -1,14 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { faultPoint } from "../base/fault-point.ts";
-import { invalidArgument, TiffinError } from "../base/error.ts";
+import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
 import type { Session } from "./attach-session.ts";
 import { runDirectory } from "./container-directories.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { planExec } from "./plan-exec.ts";
 import { removeRunDirectory } from "./release-host-resources.ts";
-import { failedExitCode } from "./start-container.ts";
 import { runningProcess } from "./stop-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import type { Exec, ExecSpec } from "./types.ts";
@@ -88,7 +87,9 @@ export async function startExec(
     return session;
   } catch (error) {
     context.processes.delete(exec.id);
-    context.execs.update(exec.id, { running: false, exitCode: failedExitCode(error) });
+    // docker's, whatever it was that failed: only a command that is not there has a status of its own.
+    const exitCode = isTiffinError(error, "command-not-found") ? 127 : 126;
+    context.execs.update(exec.id, { running: false, exitCode });
     removeRunDirectory(context.places, exec.id);
     process.finish(undefined);
     throw error;

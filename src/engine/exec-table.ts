@@ -11,10 +11,17 @@ interface Row {
   exit_code: number | null;
 }
 
-/** Execs, kept until their container starts again or is removed: a table of the state database, held in memory as well. */
+/** So many execs of containers that are gone can still be asked about, the newest. */
+const KEPT_DEPARTED = 256;
+
+/**
+ * Execs, kept until their container starts again or is removed: a table of the state database, held in memory as well. A
+ * client that waits for an exec's end asks for its status after that: what ended with its container is held a little longer.
+ */
 export class ExecTable {
   private readonly database: Database;
   private readonly byId = new Map<string, Exec>();
+  private readonly departed = new Map<string, Exec>();
 
   constructor(database: Database) {
     this.database = database;
@@ -46,8 +53,9 @@ export class ExecTable {
     this.byId.set(exec.id, exec);
   }
 
-  /** Does nothing when the exec is gone: its container was removed meanwhile. */
   update(id: string, change: Partial<Pick<Exec, "running" | "pid" | "exitCode">>): void {
+    const gone = this.departed.get(id);
+    if (gone) this.departed.set(id, { ...gone, ...change });
     const before = this.byId.get(id);
     if (!before) return;
     const after = { ...before, ...change };
@@ -65,7 +73,14 @@ export class ExecTable {
     const mine = this.of(containerId);
     if (mine.length === 0) return;
     this.database.execute("DELETE FROM execs WHERE container_id = ?", containerId);
-    for (const { id } of mine) this.byId.delete(id);
+    for (const exec of mine) {
+      this.byId.delete(exec.id);
+      this.departed.set(exec.id, exec);
+    }
+    for (const id of this.departed.keys()) {
+      if (this.departed.size <= KEPT_DEPARTED) break;
+      this.departed.delete(id);
+    }
   }
 
   of(containerId: string): Exec[] {
@@ -76,9 +91,9 @@ export class ExecTable {
     return [...this.byId.values()];
   }
 
-  /** @throws not-found; invalid-argument when several IDs start so */
+  /** @throws not-found, also when several IDs start so */
   find(id: string): Exec {
-    const exact = this.byId.get(id);
+    const exact = this.byId.get(id) ?? this.departed.get(id);
     if (exact) return exact;
     const matches =
       id === "" ? [] : [...this.byId.values()].filter((exec) => exec.id.startsWith(id));

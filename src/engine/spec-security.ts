@@ -21,8 +21,8 @@ export function securityOptions(spec: ContainerSpec): SecurityOptions {
     if (key === "no-new-privileges") noNewPrivileges = value !== "false";
     else if (key === "seccomp") seccomp = value === "builtin" ? "default" : value;
     else if (key === "systempaths") unmaskedPaths = value === "unconfined" || unmaskedPaths;
-    else if (key === "apparmor") checkAppArmor(value);
-    else if (key === "label") checkLabel(value);
+    else if (key === "apparmor") refuseProfile(key, value, "unconfined");
+    else if (key === "label") refuseProfile(key, value, "disable");
     else
       throw invalidArgument(
         `Invalid --security-opt: "${option}"`,
@@ -32,25 +32,15 @@ export function securityOptions(spec: ContainerSpec): SecurityOptions {
   return { noNewPrivileges, seccomp, unmaskedPaths };
 }
 
-function checkAppArmor(profile: string): void {
-  if (profile === "" || profile === "unconfined") return;
+/** SELinux and AppArmor: only doing without them is possible. */
+function refuseProfile(key: "apparmor" | "label", value: string, none: string): void {
+  if (value === "" || value === none) return;
+  const [what, module] =
+    key === "apparmor" ? ["AppArmor profile", "AppArmor"] : ["label", "SELinux"];
   throw new TiffinError(
     "not-implemented",
-    `Cannot use AppArmor profile "${profile}": AppArmor is not supported yet`,
-    {
-      hint: "Leave it out, or use apparmor=unconfined",
-    },
-  );
-}
-
-function checkLabel(label: string): void {
-  if (label === "disable") return;
-  throw new TiffinError(
-    "not-implemented",
-    `Cannot use label "${label}": SELinux is not supported`,
-    {
-      hint: "Use label=disable",
-    },
+    `Cannot use ${what} "${value}": ${module} is not supported yet`,
+    { hint: `Leave it out, or use ${key}=${none}` },
   );
 }
 

@@ -94,6 +94,7 @@ async function launchContainer(
         exitCode: 0,
         oomKilled: false,
         error: "",
+        lostLogBytes: 0,
         startedAt: timestamp(),
       },
     });

@@ -34,10 +34,13 @@ export async function killContainer(
   const container = context.containers.find(name);
   const number = signalNumber(signal || "KILL");
   const process = runningProcess(context, container);
+  // Whoever looks after a kill finds it ended, as with docker: recorded, and not only dead.
+  const exited =
+    number === SIGKILL ? context.waiters.add(container.id, "not-running") : Promise.resolve();
   await process.signal(number);
   faultPoint("kill:signalled");
   emitContainerEvent(context, container, "kill", { signal: String(number) });
-  if (number === SIGKILL) await process.ended;
+  await exited;
 }
 
 /**

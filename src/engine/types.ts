@@ -117,6 +117,8 @@ export interface ContainerState {
   /** ISO 8601 with nanoseconds; "0001-01-01T00:00:00Z" is never. */
   readonly startedAt: string;
   readonly finishedAt: string;
+  /** Bytes of its log that a full disk cost in its last run; absent: none. */
+  readonly lostLogBytes?: number;
 }
 
 export interface Container {

@@ -1,4 +1,4 @@
-import { call, type Operation, type Register, register } from "../base/operation.ts";
+import { call, type Call, type Operation, type Register, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
 import { O } from "../kernel/flags.ts";
 import {
@@ -269,10 +269,7 @@ export function planProgram(plan: ProcessPlan): Operation[] {
     call("setsid", [], "start a session"),
     ...planStreams(plan),
     call("umask", [0o022], "set the file mode creation mask"),
-    call("chdir", [plan.workingDirectory], `enter the working directory ${plan.workingDirectory}`, {
-      result: "entered",
-      okErrors: ["EACCES", "EPERM"],
-    }),
+    enterWorkingDirectory(plan, { result: "entered", okErrors: ["EACCES", "EPERM"] }),
     ...(plan.noNewPrivileges ? [] : plan.seccomp),
     ...planBoundingSet(plan.capabilities),
     ...planUser(plan),
@@ -289,14 +286,9 @@ export function planProgram(plan: ProcessPlan): Operation[] {
       ifNegative: register("entered"),
       reason: "enter the working directory as the user, if root may not",
       then: [
-        call(
-          "chdir",
-          [plan.workingDirectory],
-          `enter the working directory ${plan.workingDirectory}`,
-          {
-            hints: { EACCES: `The user ${plan.uid} may not enter it` },
-          },
-        ),
+        enterWorkingDirectory(plan, {
+          hints: { EACCES: `The user ${plan.uid} may not enter it` },
+        }),
       ],
     },
     ...(plan.init ? planInit(plan) : []),
@@ -313,6 +305,17 @@ export function planProgram(plan: ProcessPlan): Operation[] {
       },
     },
   ];
+}
+
+/** What the user named may be a file, or not be there: that is no fault of the engine's. */
+function enterWorkingDirectory(
+  { workingDirectory }: ProcessPlan,
+  more: Pick<Call, "result" | "okErrors" | "hints">,
+): Operation {
+  return call("chdir", [workingDirectory], `enter the working directory ${workingDirectory}`, {
+    ...more,
+    code: "invalid-argument",
+  });
 }
 
 function planStreams(plan: ProcessPlan): Operation[] {

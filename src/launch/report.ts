@@ -78,7 +78,7 @@ function errorCode({ operation }: CompiledStep, errno: string): ErrorCode {
   if (errno === "ENOSPC" || errno === "ENOMEM" || errno === "EAGAIN" || errno === "EMFILE") {
     return "resource-exhausted";
   }
-  return "internal";
+  return operation.code ?? "internal";
 }
 
 const WORDS: Partial<Record<string, string>> = {

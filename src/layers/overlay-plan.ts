@@ -1,5 +1,6 @@
 import { TiffinError } from "../base/error.ts";
 import { call, type Operand, type Operation, type Register, register } from "../base/operation.ts";
+import { asFileOwner } from "../kernel/as-file-owner.ts";
 import {
   AT,
   CLONE,
@@ -11,8 +12,6 @@ import {
   MOVE_MOUNT,
   O,
   OPEN_TREE,
-  PR,
-  SECBIT_NO_SETUID_FIXUP,
 } from "../kernel/flags.ts";
 
 export interface OverlayPlan {
@@ -191,23 +190,10 @@ function planByDescriptor(plan: OverlayPlan): Operation[] {
 
 /**
  * Overlayfs makes things in the work directory as whoever mounts it. Host root has no id on an idmapped directory, the
- * container's root has; the file capabilities stay (SECBIT_NO_SETUID_FIXUP).
+ * container's root has.
  */
 function asContainerRoot(plan: OverlayPlan, steps: readonly Operation[]): Operation[] {
-  if (plan.userNamespace === undefined) return [...steps];
-  return [
-    call(
-      "prctl",
-      [PR.SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0],
-      "keep capabilities over files across a change of id",
-    ),
-    call("setfsgid", [plan.idBase], "make files as the container's root group"),
-    call("setfsuid", [plan.idBase], "make files as the container's root"),
-    ...steps,
-    call("setfsuid", [0], "be the host's root over files again"),
-    call("setfsgid", [0], "be the host's root group over files again"),
-    call("prctl", [PR.SET_SECUREBITS, 0, 0, 0, 0], "let a change of id drop capabilities again"),
-  ];
+  return asFileOwner(plan.userNamespace === undefined ? 0 : plan.idBase, steps);
 }
 
 /**

@@ -1,15 +1,7 @@
 import { invalidArgument } from "../base/error.ts";
 import { type Operation, type Register, call, register } from "../base/operation.ts";
-import {
-  AT,
-  MOUNT_ATTR,
-  O,
-  OPEN_HOW_SIZE,
-  PR,
-  SECBIT_NO_SETUID_FIXUP,
-  S_IF,
-  TTY_IOCTL,
-} from "../kernel/flags.ts";
+import { asFileOwner } from "../kernel/as-file-owner.ts";
+import { AT, MOUNT_ATTR, O, OPEN_HOW_SIZE, S_IF, TTY_IOCTL } from "../kernel/flags.ts";
 import {
   type DetachedMount,
   cloneTree,
@@ -106,19 +98,22 @@ export function planDev(request: DevRequest): DetachedMount {
       result: "dev",
       what: "a /dev of its own",
     }),
-    ...asOwner(idBase, [
-      ...[...directories].map((path) => call("mkdirat", [dev, path, 0o755], `make /dev/${path}`)),
-      ...[...devices].flatMap(([path, device]) => [
-        makeNode(dev, path, device),
-        ...own(path, device.uid, device.gid),
+    ...asFileOwner(
+      idBase,
+      withoutMask([
+        ...[...directories].map((path) => call("mkdirat", [dev, path, 0o755], `make /dev/${path}`)),
+        ...[...devices].flatMap(([path, device]) => [
+          makeNode(dev, path, device),
+          ...own(path, device.uid, device.gid),
+        ]),
+        ...LINKS.filter(([name]) => !devices.has(name)).map(([name, target]) =>
+          call("symlinkat", [target, dev, name], `link /dev/${name} to ${target}`),
+        ),
+        ...(request.console && !devices.has("console")
+          ? [call("mknodat", [dev, "console", S_IF.REG | 0o600, 0], "make a place for the console")]
+          : []),
       ]),
-      ...LINKS.filter(([name]) => !devices.has(name)).map(([name, target]) =>
-        call("symlinkat", [target, dev, name], `link /dev/${name} to ${target}`),
-      ),
-      ...(request.console && !devices.has("console")
-        ? [call("mknodat", [dev, "console", S_IF.REG | 0o600, 0], "make a place for the console")]
-        : []),
-    ]),
+    ),
   ];
   return {
     mount: dev,
@@ -130,28 +125,12 @@ export function planDev(request: DevRequest): DetachedMount {
   };
 }
 
-/**
- * What is made meanwhile belongs to the container's root, with the modes that are asked for: the file system ids change and
- * the capabilities stay (credentials(7), SECBIT_NO_SETUID_FIXUP), which is less than a chown and a chmod each.
- */
-function asOwner(idBase: number, making: readonly Operation[]): Operation[] {
-  const umask = (mask: number, reason: string): Operation => call("umask", [mask], reason);
-  const masked = [
-    umask(0, "let modes be as they are asked for"),
-    ...making,
-    umask(0o022, "set the file mode creation mask back"),
-  ];
-  if (idBase === 0) return masked;
-  const ids = (id: number, reason: string): Operation[] => [
-    call("setfsgid", [id], reason),
-    call("setfsuid", [id], reason),
-  ];
+/** Modes are as they are asked for, whatever mask the engine was started with. */
+function withoutMask(making: readonly Operation[]): Operation[] {
   return [
-    call("prctl", [PR.SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0], "keep capabilities across"),
-    ...ids(idBase, "make files as the container's root"),
-    ...masked,
-    ...ids(0, "make files as the engine again"),
-    call("prctl", [PR.SET_SECUREBITS, 0, 0, 0, 0], "let ids and capabilities be tied again"),
+    call("umask", [0], "let modes be as they are asked for"),
+    ...making,
+    call("umask", [0o022], "set the file mode creation mask back"),
   ];
 }
 

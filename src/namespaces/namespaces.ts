@@ -206,7 +206,7 @@ export function resolveNamespaces(
     hostPid: pid.kind === "host",
     ipc: ipc.kind === "container" ? "shared" : ipc.kind,
     uts: uts.kind === "host" ? "host" : "own",
-    newCgroup: hasOwnCgroupNamespace(modes, user.userNamespace),
+    newCgroup: hasOwnCgroupNamespace(modes, user.userNamespace === "host"),
     newTime: modes.timeOffsetSeconds !== 0,
     warnings: user.warnings,
   };
@@ -220,10 +220,10 @@ function isNew(mode: Mode): boolean {
  * Docker's default is private on cgroup 2 and host on cgroup 1. In a user namespace it is always private unless asked
  * otherwise: without it the container could not mount its cgroup file system.
  */
-function hasOwnCgroupNamespace(modes: NamespaceModes, user: UserNamespace): boolean {
+export function hasOwnCgroupNamespace(modes: NamespaceModes, isHostUser: boolean): boolean {
   if (modes.cgroupnsMode !== "") return modes.cgroupnsMode === "private";
   if (modes.privileged && modes.cgroupVersion === 1) return false;
-  return user !== "host" || modes.cgroupVersion === 2;
+  return !isHostUser || modes.cgroupVersion === 2;
 }
 
 /** The targets in the order of their first mention, each with what is entered of it. */

@@ -8,6 +8,7 @@ export interface InspectedContainer {
     readonly Running: boolean;
     readonly Paused: boolean;
     readonly Restarting: boolean;
+    readonly LostLogBytes?: number;
   };
   readonly Config: { readonly Tty: boolean; readonly OpenStdin: boolean };
   readonly HostConfig: { readonly AutoRemove: boolean };

@@ -51,6 +51,10 @@ async function run(context: Context): Promise<number> {
   } else {
     await demultiplex(response.body, output);
   }
+  const { LostLogBytes: lost = 0 } = container.State;
+  if (lost > 0) {
+    await context.warn(`WARNING: ${lost} bytes of this log were lost: there was no space for them`);
+  }
   return 0;
 }
 
