@@ -21,6 +21,7 @@ import { containerDirectories } from "./container-directories.ts";
 import type { StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import type { RequestedDevices } from "./host-devices.ts";
+import { isProcPath } from "./mount-target.ts";
 import { planOwnerMap } from "./owner-map.ts";
 import type { MountSpec } from "./types.ts";
 
@@ -54,7 +55,13 @@ export function planContainerMounts(
     ...planOutsideDevices(devices.outside),
     ...etcFiles(context, container),
   ];
-  const asked = spec.mounts.map((mount, index) => planMount(context, container, { mount, index }));
+  const asked = spec.mounts.map((mount, index) => {
+    const planned = planMount(context, container, { mount, index });
+    // What is lexically there was allowed at create (validate-spec.ts); a link of the image could lead there too.
+    return isProcPath(mount.target)
+      ? planned
+      : { ...planned, mount: { ...planned.mount, asked: true } };
+  });
   return {
     prepare: asked.flatMap(({ prepare }) => prepare),
     mounts: orderMounts(

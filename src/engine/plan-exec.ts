@@ -26,6 +26,7 @@ export function planExec(
   });
   const workingDirectory = asked.workingDirectory || spec.workingDirectory || "/";
   return planExecLaunch({
+    containerId: container.id,
     hasUserNamespace: idBase !== 0,
     hasTimeNamespace: spec.timeOffsetSeconds !== 0,
     sharesHostPid: spec.pidMode === "host",

@@ -10,6 +10,7 @@ import { validateSysctls } from "../namespaces/network.ts";
 import { planRlimits } from "../namespaces/rlimits.ts";
 import { planTmpfs } from "../namespaces/user-mounts.ts";
 import type { EngineContext } from "./context.ts";
+import { checkMountTarget } from "./mount-target.ts";
 import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
 import type { ContainerSpec } from "./types.ts";
 import { invalidArgument } from "../base/error.ts";
@@ -34,7 +35,7 @@ export function validateSpec(
   validateSysctls(spec.sysctls, sysctlContext(namespaces));
   planRlimits(spec.ulimits, 0);
   spec.mounts.forEach((mount, index) => {
-    checkTarget(mount.target);
+    checkMountTarget(mount);
     if (mount.type === "tmpfs") planTmpfs(mount, index);
     else if (!mount.source.startsWith("/")) {
       throw invalidArgument(
@@ -52,16 +53,6 @@ export function validateSpec(
     ownIds: namespaces.userNamespace !== "host",
     sharedIdBase: namespaces.userNamespaceOf?.idBase,
   };
-}
-
-function checkTarget(target: string): void {
-  const parts = target.split("/").filter((part) => part !== "" && part !== ".");
-  if (!target.startsWith("/") || parts.includes("..")) {
-    throw invalidArgument(
-      `Invalid mount path: '${target}' mount path must be absolute, without ".."`,
-    );
-  }
-  if (parts.length === 0) throw invalidArgument("Invalid specification: destination can't be '/'");
 }
 
 /** The namespaces of a container, with what is known of those that it joins. */

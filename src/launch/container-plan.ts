@@ -1,4 +1,4 @@
-import { call, type Fork, type Operation, register } from "../base/operation.ts";
+import { call, type Fork, type Operation, type Register, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
 import { CLONE, MNT_DETACH, MOVE_MOUNT, O } from "../kernel/flags.ts";
 import { planConsole, planPseudoTerminal } from "../namespaces/devices.ts";
@@ -6,6 +6,7 @@ import { mapText } from "../namespaces/id-range.ts";
 import { attachMounts, planPrivateTree } from "../namespaces/kernel-mounts.ts";
 import { planMaskMaterial, planMasks, planReadOnlyPaths } from "../namespaces/masked-paths.ts";
 import {
+  clean,
   type DetachedMount,
   openTarget,
   planReadOnlyRoot,
@@ -199,7 +200,15 @@ function planIdMaps(plan: ContainerPlan): Operation[] {
   ];
 }
 
+/** The mounts that the kernel fills: what is looked for in them is looked for from there. */
+function kernelMounts({ mounts }: ContainerPlan): ReadonlyMap<string, Register> {
+  const found = mounts.filter(({ target }) => ["proc", "sys"].includes(clean(target)));
+  return new Map(found.map(({ target, mount }) => [`/${clean(target)}`, mount]));
+}
+
 function planContainerSide(plan: ContainerPlan): Operation[] {
+  const places = { root: register("rootfs"), mounts: kernelMounts(plan) };
+  const proc = places.mounts.get("/proc") ?? register("proc");
   return [
     ...planGuard(),
     ...planPrivateTree(),
@@ -231,19 +240,19 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
       until: "readable",
       reason: "wait until the tree is ready",
     },
+    ...planSysctls(plan.sysctls.usual, { proc, mayFail: true }),
+    ...planSysctls(plan.sysctls.asked, { proc, mayFail: false }),
     ...planEnterRoot(),
     ...attachMounts(plan.mounts, register("rootfs")),
     ...(plan.process.tty ? planTerminal(plan) : []),
-    ...planSysctls(plan.sysctls.usual, { procPath: "/proc", mayFail: true }),
-    ...planSysctls(plan.sysctls.asked, { procPath: "/proc", mayFail: false }),
     ...openTarget({
       root: register("rootfs"),
       path: plan.process.workingDirectory,
       kind: "directory",
       result: "target",
     }),
-    ...planReadOnlyPaths(plan.readOnlyPaths, register("rootfs")),
-    ...planMasks(plan.maskedPaths, register("rootfs")),
+    ...planReadOnlyPaths(plan.readOnlyPaths, places),
+    ...planMasks(plan.maskedPaths, places),
     ...(plan.readOnlyRoot ? planReadOnlyRoot(register("rootfs")) : []),
     ...planRlimits(limitsByTime(plan.rlimits).late, 0),
     ...planProgram(plan.process),

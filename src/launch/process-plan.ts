@@ -1,12 +1,13 @@
-import { call, type Call, type Operation, type Register, register } from "../base/operation.ts";
+import { call, type Operation, type Register, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
-import { O } from "../kernel/flags.ts";
+import { AT, O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
 import {
   type CapabilityPlan,
   planBoundingSet,
   planCapabilitySets,
 } from "../namespaces/capabilities.ts";
 import { planControllingTerminal } from "../namespaces/devices.ts";
+import { openHow } from "../namespaces/mount-operations.ts";
 import { type SupervisorHoldings, superviseStep } from "./supervise-step.ts";
 
 /** What is common to a container's first process and an exec: streams, credentials, confinement, the program. */
@@ -257,8 +258,17 @@ export function planBecomeRoot(): Operation[] {
 
 /** From the container's tree to the program: own descriptors, credentials, confinement, exec. Container side. */
 export function planProgram(plan: ProcessPlan): Operation[] {
-  const { argv, candidates, environment } = plan;
-  const command = argv[0] ?? "";
+  return [
+    ...planPart(),
+    call("setsid", [], "start a session"),
+    ...(plan.tty ? planControllingTerminal("slave") : planStreams(plan)),
+    ...planLeaveDescriptors(),
+    ...planConfinedProgram(plan),
+  ];
+}
+
+/** Until here both sides of the fork have one table of descriptors. */
+export function planPart(): Operation[] {
   return [
     call(
       "close_range",
@@ -266,10 +276,16 @@ export function planProgram(plan: ProcessPlan): Operation[] {
       "get descriptors of its own",
     ),
     { control: "signal", eventfd: register("parted"), reason: "tell the supervisor" },
-    call("setsid", [], "start a session"),
-    ...planStreams(plan),
+  ];
+}
+
+/** Credentials, confinement, exec; the standard streams are connected, and no other descriptor is the engine's. */
+export function planConfinedProgram(plan: ProcessPlan): Operation[] {
+  const { argv, candidates, environment } = plan;
+  const command = argv[0] ?? "";
+  return [
     call("umask", [0o022], "set the file mode creation mask"),
-    enterWorkingDirectory(plan, { result: "entered", okErrors: ["EACCES", "EPERM"] }),
+    ...planWorkingDirectory(plan.workingDirectory, { mayFail: true }),
     ...(plan.noNewPrivileges ? [] : plan.seccomp),
     ...planBoundingSet(plan.capabilities),
     ...planUser(plan),
@@ -285,11 +301,10 @@ export function planProgram(plan: ProcessPlan): Operation[] {
       control: "branch",
       ifNegative: register("entered"),
       reason: "enter the working directory as the user, if root may not",
-      then: [
-        enterWorkingDirectory(plan, {
-          hints: { EACCES: `The user ${plan.uid} may not enter it` },
-        }),
-      ],
+      then: planWorkingDirectory(plan.workingDirectory, {
+        mayFail: false,
+        hints: { EACCES: `The user ${plan.uid} may not enter it` },
+      }),
     },
     ...(plan.init ? planInit(plan) : []),
     {
@@ -307,19 +322,61 @@ export function planProgram(plan: ProcessPlan): Operation[] {
   ];
 }
 
-/** What the user named may be a file, or not be there: that is no fault of the engine's. */
-function enterWorkingDirectory(
-  { workingDirectory }: ProcessPlan,
-  more: Pick<Call, "result" | "okErrors" | "hints">,
-): Operation {
-  return call("chdir", [workingDirectory], `enter the working directory ${workingDirectory}`, {
-    ...more,
-    code: "invalid-argument",
-  });
+/** The only descriptor beside the standard streams that is there when the program is executed; it closes then. */
+const EXECUTED_FD = 3;
+const READY_FD = 4;
+
+/**
+ * From here on no path leads to anything of the host's: what is only marked to be closed at the exec can still be reached
+ * as /proc/self/fd/N until then, by a working directory, a program's path or its interpreter's (CVE-2024-21626).
+ */
+function planLeaveDescriptors(): Operation[] {
+  return [
+    call("dup3", [register("executed.write"), EXECUTED_FD, O.CLOEXEC], "keep the pipe to the end"),
+    call("close_range", [READY_FD, 0xffffffff, 0], "let go of all that is the engine's"),
+  ];
 }
 
-function planStreams(plan: ProcessPlan): Operation[] {
-  if (plan.tty) return planControllingTerminal("slave");
+/** The same for a process that forks the one that will wait: register `ready` is then what "prepared" was. */
+export function planLeaveDescriptorsEarly(): Operation[] {
+  return [
+    call("dup3", [register("executed.write"), EXECUTED_FD, O.CLOEXEC], "keep the pipe to the end"),
+    call("dup3", [register("prepared"), READY_FD, O.CLOEXEC], "keep the signal to go on", {
+      result: "ready",
+    }),
+    call("close_range", [READY_FD + 1, 0xffffffff, 0], "let go of all that is the engine's"),
+  ];
+}
+
+/**
+ * Enters a directory below the container's root, never through a link of /proc's to an open file. Register `entered` is
+ * negative when it could not. What the user named may be a file, or not be there: that is no fault of the engine's.
+ */
+function planWorkingDirectory(
+  path: string,
+  options: { mayFail: boolean; hints?: Operation["hints"] },
+): Operation[] {
+  const reason = `enter the working directory ${path}`;
+  const blame = {
+    code: "invalid-argument" as const,
+    hints: {
+      ELOOP: "It leads through a link of /proc to an open file, or through too many links",
+      ...options.hints,
+    },
+  };
+  const opens = options.mayFail ? { okErrors: ["EACCES", "EPERM"] as const } : {};
+  const enters = options.mayFail ? { okErrors: ["EACCES", "EPERM", "EBADF"] as const } : {};
+  return [
+    call("openat2", [AT.FDCWD, path, openHow(O.PATH | O.DIRECTORY), OPEN_HOW_SIZE], reason, {
+      result: "cwd",
+      ...blame,
+      ...opens,
+    }),
+    call("fchdir", [register("cwd")], reason, { result: "entered", ...blame, ...enters }),
+  ];
+}
+
+export function planStreams(plan: ProcessPlan): Operation[] {
   return [
     ...(plan.openStdin
       ? [call("dup3", [register("stdin.read"), 0, 0], "connect standard input")]

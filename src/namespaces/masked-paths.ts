@@ -78,15 +78,22 @@ export function planMaskMaterial(masked: readonly MaskedPath[]): Operation[] {
   ];
 }
 
+/** Where masked and read-only paths are found: never by a way that the image or a volume could lead elsewhere. */
+export interface PathPlaces {
+  readonly root: Register;
+  /** By target: the mounts of /proc and /sys. */
+  readonly mounts: ReadonlyMap<string, Register>;
+}
+
 /**
  * Hides the paths, which the host's kernel has (the first directory must be there). Container side, in the container's tree, after
  * everything is attached.
  */
-export function planMasks(masked: readonly MaskedPath[], root: Register): Operation[] {
+export function planMasks(masked: readonly MaskedPath[], places: PathPlaces): Operation[] {
   let file = 0;
   let directories = 0;
   return masked.flatMap((entry) =>
-    whenThere(root, entry.path, `hide ${entry.path}`, [
+    whenThere(places, entry.path, `hide ${entry.path}`, [
       ...(entry.kind === "file"
         ? hideFile(register(`null.${file++}`), entry.path)
         : hideDirectory(entry.path, directories++ === 0)),
@@ -96,14 +103,15 @@ export function planMasks(masked: readonly MaskedPath[], root: Register): Operat
 
 /** Runs `then` with register `target` open at the path (and closes it), nothing when the path is missing. */
 function whenThere(
-  root: Register,
+  places: PathPlaces,
   path: string,
   reason: string,
   then: readonly Operation[],
 ): Operation[] {
   const target = register("target");
+  const [from, name] = fromMount(places, path);
   return [
-    call("openat2", [root, path.slice(1), openHow(O.PATH), OPEN_HOW_SIZE], `look for ${path}`, {
+    call("openat2", [from, name, openHow(O.PATH), OPEN_HOW_SIZE], `look for ${path}`, {
       result: "target",
       okErrors: ["ENOENT", "ENOTDIR"],
     }),
@@ -115,6 +123,13 @@ function whenThere(
       otherwise: then,
     },
   ];
+}
+
+function fromMount({ root, mounts }: PathPlaces, path: string): [Register, string] {
+  for (const [target, mount] of mounts) {
+    if (path.startsWith(`${target}/`)) return [mount, path.slice(target.length + 1)];
+  }
+  return [root, path.slice(1)];
 }
 
 function hideFile(nothing: Register, path: string): Operation[] {
@@ -141,10 +156,10 @@ function hideDirectory(path: string, isFirst: boolean): Operation[] {
 }
 
 /** Makes the paths read-only, each by a clone of itself over itself. Container side, in the container's tree. */
-export function planReadOnlyPaths(paths: readonly string[], root: Register): Operation[] {
+export function planReadOnlyPaths(paths: readonly string[], places: PathPlaces): Operation[] {
   const [target, clone] = [register("target"), register("readonly")];
   return paths.flatMap((path) =>
-    whenThere(root, path, `make ${path} read-only`, [
+    whenThere(places, path, `make ${path} read-only`, [
       cloneTree({ from: target, result: clone.register, recursive: true, reason: `clone ${path}` }),
       setMountAttributes(clone, mountAttributes({ set: MOUNT_ATTR.RDONLY }), {
         recursive: true,

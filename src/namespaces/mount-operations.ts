@@ -29,6 +29,8 @@ export interface DetachedMount {
   readonly what: string;
   /** What the target must be, and becomes when it is missing; "existing": it is not made. */
   readonly targetKind: "directory" | "file" | "existing";
+  /** The target is the user's word: it may not turn out to be the kernel's proc, by a link of the image. */
+  readonly asked?: boolean;
   /** After attaching, on the container side, while the register still holds the descriptor. */
   readonly afterwards?: readonly Operation[];
 }
@@ -57,6 +59,17 @@ export function openHow(flags: number): Operand {
       [8, flags | O.CLOEXEC],
       [8, 0],
       [8, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS],
+    ],
+  };
+}
+
+/** struct open_how for names of a file system that the kernel itself fills: no link, and nothing that was mounted over it. */
+export function openHowWithin(flags: number): Operand {
+  return {
+    struct: [
+      [8, flags | O.CLOEXEC],
+      [8, 0],
+      [8, RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV],
     ],
   };
 }
@@ -225,10 +238,40 @@ export function attachMount(mount: DetachedMount, root: Register): Operation[] {
   const target = register("target");
   const operations = [
     ...openTarget({ root, path: mount.target, kind: mount.targetKind, result: "target" }),
+    ...(mount.asked === true ? planNotProc(target, mount.target) : []),
     moveMount(mount.mount, target, `mount ${mount.what} at ${mount.target}`),
     ...(mount.afterwards ?? []),
   ];
   return operations;
+}
+
+/** Magic number of proc (statfs(2)). */
+const PROC_SUPER_MAGIC = 0x9fa0;
+const STATFS_SIZE = 120;
+const FUTEX_WAIT_PRIVATE = 128;
+
+/**
+ * Fails when the descriptor is of a proc: what is mounted over it, or into it, would hide what the kernel tells (CVE-2019-16884,
+ * CVE-2023-28642). A plan cannot compare numbers, but futex(2) does: it waits only while the word is the one that is given, and
+ * here for no time.
+ */
+function planNotProc(target: Register, path: string): Operation[] {
+  const filesystem = { scratch: "filesystem", size: STATFS_SIZE };
+  const noTime = { scratch: "no time", size: 16 };
+  return [
+    call("fstatfs", [target, filesystem], `look what ${path} is`),
+    call(
+      "futex",
+      [filesystem, FUTEX_WAIT_PRIVATE, PROC_SUPER_MAGIC, noTime, null, 0],
+      `find ${path} outside of /proc`,
+      {
+        okErrors: ["EAGAIN"],
+        hints: {
+          ETIMEDOUT: `The image makes ${path} a link into /proc, where nothing may be mounted; choose another target`,
+        },
+      },
+    ),
+  ];
 }
 
 /**
@@ -247,7 +290,8 @@ export function orderMounts(
     .map((entry) => entry.mount);
 }
 
-function clean(path: string): string {
+/** A path without what says nothing: `//a/./b/` is `a/b`. */
+export function clean(path: string): string {
   return path
     .split("/")
     .filter((part) => part !== "" && part !== ".")

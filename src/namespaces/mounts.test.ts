@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { register } from "../base/operation.ts";
+import { type Register, register } from "../base/operation.ts";
 import { CLONE, MNT_DETACH, O } from "../kernel/flags.ts";
 import { perform } from "../kernel/perform.ts";
 import { syscall } from "../kernel/syscall.ts";
@@ -251,8 +251,9 @@ if (isInside)
     test("sensitive paths are hidden or read-only", () => {
       const masked = maskedPaths([]).filter(({ path }) => existsSync(path));
       perform(planMaskMaterial(masked), registers);
-      perform(planReadOnlyPaths(READ_ONLY_PATHS, rootRegister), registers);
-      perform(planMasks(masked, rootRegister), registers);
+      const places = { root: rootRegister, mounts: new Map<string, Register>() };
+      perform(planReadOnlyPaths(READ_ONLY_PATHS, places), registers);
+      perform(planMasks(masked, places), registers);
       for (const { path, kind } of masked) {
         if (!existsSync(at(path))) continue;
         if (kind === "directory") expect(readdirSync(at(path))).toEqual([]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { register } from "../base/operation.ts";
 import { defaultSysctls, planLoopback, planSysctls, validateSysctls } from "./network.ts";
 import { limitsByTime, planOomScoreAdjust, planRlimits } from "./rlimits.ts";
 
@@ -36,18 +37,14 @@ describe("validateSysctls()", () => {
 
 describe("planSysctls()", () => {
   const paths = (name: string): unknown =>
-    planSysctls({ [name]: "1" }, { procPath: "/proc", mayFail: false }).map((step) =>
+    planSysctls({ [name]: "1" }, { proc: register("proc"), mayFail: false }).map((step) =>
       "call" in step ? step.args[1] : null,
     )[0];
 
   test("turns names to paths, interfaces with dots included", () => {
-    expect(paths("net.ipv4.conf.all.rp_filter")).toBe("/proc/sys/net/ipv4/conf/all/rp_filter");
-    expect(paths("net/ipv4/conf/eth0.1/rp_filter")).toBe(
-      "/proc/sys/net/ipv4/conf/eth0.1/rp_filter",
-    );
-    expect(paths("net.ipv4.conf.eth0/1.rp_filter")).toBe(
-      "/proc/sys/net/ipv4/conf/eth0.1/rp_filter",
-    );
+    expect(paths("net.ipv4.conf.all.rp_filter")).toBe("sys/net/ipv4/conf/all/rp_filter");
+    expect(paths("net/ipv4/conf/eth0.1/rp_filter")).toBe("sys/net/ipv4/conf/eth0.1/rp_filter");
+    expect(paths("net.ipv4.conf.eth0/1.rp_filter")).toBe("sys/net/ipv4/conf/eth0.1/rp_filter");
   });
 });
 

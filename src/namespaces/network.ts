@@ -1,7 +1,8 @@
 import { TiffinError, invalidArgument } from "../base/error.ts";
-import { type Operation, call, register } from "../base/operation.ts";
-import { O } from "../kernel/flags.ts";
+import { type Operation, type Register, call, register } from "../base/operation.ts";
+import { O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
 import { IFF_UP, NETLINK_ROUTE, NLM_F, RTM, encodeMessages, linkBody } from "../kernel/netlink.ts";
+import { openHowWithin } from "./mount-operations.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | O.CLOEXEC;
@@ -125,21 +126,22 @@ function dottedName(name: string): string {
 }
 
 /**
- * Writes settings through /proc/sys. Container side, while /proc/sys can still be written, and where `procPath` is a proc
- * that the process' own namespaces can be set through (any is: what is written is that of the writer's namespaces).
+ * Writes settings through the proc that a descriptor holds. Container side, in the container's namespaces, before the proc
+ * is part of a tree that others can change: nothing but the kernel's own files is ever written to (CVE-2025-52881). Any
+ * proc will do: what is written is that of the writer's namespaces.
  *
  * @param mayFail names whose failure is fine: those that the user did not ask for
  */
 export function planSysctls(
   sysctls: Readonly<Record<string, string>>,
-  options: { procPath: string; mayFail: boolean },
+  options: { proc: Register; mayFail: boolean },
 ): Operation[] {
   const file = register("sysctl");
   return Object.entries(sysctls).flatMap(([name, value]) => {
     const text = Buffer.from(value);
     const open = call(
-      "openat",
-      [-100, `${options.procPath}/sys/${sysctlPath(name)}`, O.WRONLY | O.CLOEXEC, 0],
+      "openat2",
+      [options.proc, `sys/${sysctlPath(name)}`, openHowWithin(O.WRONLY), OPEN_HOW_SIZE],
       `open the setting ${name}`,
       {
         result: "sysctl",
