@@ -286,7 +286,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
     ["BlkioWeight", {}, { BlkioWeight: 10 }],
     ["DeviceRequests", {}, { DeviceRequests: [{ Count: -1 }] }],
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
-    ["RestartPolicy", {}, { RestartPolicy: { Name: "always" } }],
     ["Healthcheck", { Healthcheck: { Test: ["CMD", "true"] } }, {}],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],
     ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],

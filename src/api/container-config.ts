@@ -224,6 +224,16 @@ function checkRestartPolicy(hostConfig: JsonObject): void {
       `invalid restart policy: unknown policy '${policy}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
     );
   }
+  const retries = hostConfig.object("RestartPolicy").integer("MaximumRetryCount");
+  if (policy === "on-failure" && retries < 0) {
+    throw invalidArgument("invalid restart policy: maximum retry count cannot be negative");
+  }
+  if (policy !== "on-failure" && retries !== 0) {
+    const more = retries < 0 ? " and cannot be negative" : "";
+    throw invalidArgument(
+      `invalid restart policy: maximum retry count can only be used with 'on-failure'${more}`,
+    );
+  }
   if (hostConfig.boolean("AutoRemove") && policy !== "" && policy !== "no") {
     throw invalidArgument("can't create 'AutoRemove' container with restart policy");
   }

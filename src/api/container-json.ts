@@ -43,7 +43,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     HostsPath: join(files, "hosts"),
     LogPath: container.logPath,
     Name: `/${container.name}`,
-    RestartCount: container.restartCount,
+    RestartCount: container.state.restartCount,
     Driver: "overlayfs",
     Platform: "linux",
     MountLabel: "",

@@ -1,4 +1,5 @@
 import { TiffinError } from "../base/error.ts";
+import { INITIAL_STATE } from "../engine/container-table.ts";
 import type { Engine, HostFacts, Isolation } from "../engine/engine.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
 import type {
@@ -60,18 +61,11 @@ export function fixtureContainer(
     imageId: fixtureImage.id,
     spec: { ...emptySpec("box:1"), command: ["/bin/sh"], hostname: name, ...more },
     state: {
-      status: "created",
-      pid: 0,
-      exitCode: 0,
-      oomKilled: false,
-      error: "",
-      startedAt: "0001-01-01T00:00:00Z",
-      finishedAt: "0001-01-01T00:00:00Z",
+      ...INITIAL_STATE,
       ...state,
     },
     idBase: 0,
     logPath: `/state/${name}/logs/log`,
-    restartCount: 0,
   };
 }
 

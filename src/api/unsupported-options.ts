@@ -51,8 +51,6 @@ const runtimes: readonly string[] = ["", "tiffin"];
 export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): void {
   refuseFields(config, configOptions);
   refuseFields(hostConfig, hostConfigOptions);
-  const policy = hostConfig.object("RestartPolicy").string("Name");
-  if (policy !== "" && policy !== "no") throw unsupported("RestartPolicy", "--restart");
   const healthTest = config.object("Healthcheck").strings("Test");
   if (healthTest.length > 0 && healthTest[0] !== "NONE") {
     throw unsupported("Healthcheck", "--health-cmd");

@@ -16,6 +16,12 @@ export function attachContainer(
       hint: "Unpause the container before attach",
     });
   }
+  if (container.state.status === "restarting") {
+    throw new TiffinError(
+      "conflict",
+      `Container ${container.id} is restarting, wait until the container is running`,
+    );
+  }
   const session = processOf(context, container).attach({
     ...request,
     stdin: request.stdin && container.spec.openStdin,

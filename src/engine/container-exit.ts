@@ -2,16 +2,24 @@ import { isTiffinError } from "../base/error.ts";
 import { explainExhaustion } from "../base/exhaustion.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { oomKills } from "../cgroups/memory.ts";
+import { monotonicMs, realtimeNano } from "../kernel/clock.ts";
 import type { ExitRecord } from "../launch/supervisor-connection.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { afterRun, type NextStep } from "./restart-policy.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import { timestamp, timestampOf } from "./timestamp.ts";
+import type { ContainerState } from "./types.ts";
 
-/** A container whose supervisor vanished with its status: as if SIGKILL had ended it, which it has. */
-const LOST_EXIT_CODE = 137;
+/** What is recorded of an end that left no record. */
+export interface Loss {
+  readonly exitCode: number;
+  readonly error: string;
+  readonly finishedAt: string;
+}
+
 const SPACE_INTERVAL_MS = 1000;
 
 /** Settles a container when its process ends. */
@@ -52,22 +60,29 @@ export async function settleExit(
   context: EngineContext,
   id: string,
   record: ExitRecord | undefined,
+  loss: Loss = lostSupervisor(),
 ): Promise<void> {
   context.processes.delete(id);
   const before = context.containers.withId(id);
   if (!before) return;
-  const exitCode = record?.exitCode ?? LOST_EXIT_CODE;
+  const exitCode = record?.exitCode ?? loss.exitCode;
   const oomKilled = record !== undefined && oomKills(record.memoryEvents) > 0;
-  const { autoRemove } = before.spec;
+  const ranMs = runMs(before, record);
+  const next = afterRun(before.spec.restartPolicy, before.state, {
+    exitCode,
+    ranMs,
+    cause: before.state.endCause,
+  });
+  const isRemoved = before.spec.autoRemove && next.action === "stay";
   const container = context.containers.update(id, {
-    phase: autoRemove ? "removing" : "settled",
+    phase: isRemoved ? "removing" : "settled",
     state: {
-      status: "exited",
+      ...nextState(next),
       pid: 0,
       exitCode,
       oomKilled,
-      finishedAt: record ? timestampOf(record.endedNano) : timestamp(),
-      error: record ? "" : "The supervisor was lost, and the exit status with it",
+      finishedAt: record ? timestampOf(record.endedNano) : loss.finishedAt,
+      error: record ? "" : loss.error,
       lostLogBytes: record?.lostLogBytes ?? 0,
     },
   });
@@ -75,7 +90,7 @@ export async function settleExit(
   if (oomKilled) emitContainerEvent(context, container, "oom");
   emitContainerEvent(context, container, "die", {
     exitCode: String(exitCode),
-    execDuration: duration(container),
+    execDuration: String(Math.floor(ranMs / 1000)),
     ...(record !== undefined && record.lostLogBytes > 0
       ? { lostLogBytes: String(record.lostLogBytes) }
       : {}),
@@ -83,10 +98,32 @@ export async function settleExit(
   context.waiters.notify(id, "exit", { exitCode });
   await releaseHostResources(context, id);
   faultPoint("exit:released");
-  if (autoRemove) await deleteContainer(context, container);
+  if (isRemoved) await deleteContainer(context, container);
+  else if (next.action === "restart") context.restarts.set(id, container.state.restartDueMs);
 }
 
-function duration(container: StoredContainer): string {
-  const { startedAt, finishedAt } = container.state;
-  return String(Math.max(0, Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000)));
+/** A supervisor that vanished with its process' status: as if SIGKILL had ended it, which it has. */
+function lostSupervisor(): Loss {
+  return {
+    exitCode: 137,
+    error: "The supervisor was lost, and the exit status with it",
+    finishedAt: timestamp(),
+  };
+}
+
+/** What a decision of the restart policy makes of the state. */
+export function nextState(next: NextStep): Partial<ContainerState> {
+  if (next.action === "stay") return { status: "exited" };
+  const { restartCount, backoffMs, delayMs } = next;
+  return { status: "restarting", restartCount, backoffMs, restartDueMs: monotonicMs() + delayMs };
+}
+
+/**
+ * How long it ran, by the monotonic clock, which nobody sets. The record has wall-clock time only: it says how long ago the
+ * end was, for an engine that was not there to see it.
+ */
+function runMs({ state }: StoredContainer, record: ExitRecord | undefined): number {
+  const sinceStart = Math.max(0, monotonicMs() - state.startedMonotonicMs);
+  const sinceEnd = record ? Number((realtimeNano() - record.endedNano) / 1_000_000n) : 0;
+  return sinceStart - Math.min(Math.max(sinceEnd, 0), sinceStart);
 }

@@ -11,6 +11,22 @@ export interface StoredContainer extends Container {
 
 export const NEVER = "0001-01-01T00:00:00Z";
 
+/** Of a container that never ran; and of fields that an earlier version did not record. */
+export const INITIAL_STATE: ContainerState = {
+  status: "created",
+  pid: 0,
+  exitCode: 0,
+  oomKilled: false,
+  error: "",
+  startedAt: NEVER,
+  finishedAt: NEVER,
+  endCause: "",
+  restartCount: 0,
+  backoffMs: 0,
+  restartDueMs: 0,
+  startedMonotonicMs: 0,
+};
+
 interface Row {
   id: string;
   name: string;
@@ -135,8 +151,7 @@ function fromRow(row: Row): StoredContainer {
     idBase: row.id_base,
     logPath: row.log_path,
     spec: JSON.parse(row.spec) as ContainerSpec,
-    state: JSON.parse(row.state) as ContainerState,
-    restartCount: 0,
+    state: { ...INITIAL_STATE, ...(JSON.parse(row.state) as Partial<ContainerState>) },
     phase: row.phase,
   };
 }

@@ -1,8 +1,10 @@
 import type { Database } from "../base/database.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Launcher } from "../launch/launcher.ts";
+import type { Boot } from "./boot.ts";
 import type { CpuSamples } from "./container-stats.ts";
 import type { ContainerTable, StoredContainer } from "./container-table.ts";
+import type { DueTimers } from "./due-timers.ts";
 import type { HostFacts } from "./engine.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { ExecTable } from "./exec-table.ts";
@@ -27,7 +29,10 @@ export interface EngineContext {
   readonly events: EventHub;
   readonly host: HostFacts;
   readonly hostDetails: HostDetails;
+  readonly boot: Boot;
   readonly waiters: WaiterList;
+  /** Of containers that restart: when they start again. */
+  readonly restarts: DueTimers;
   /** Verbs that change a container hold its ID. */
   readonly lock: KeyedLock;
   /** Of containers that run, or that someone attached to before the start; and of execs. By ID. */

@@ -9,7 +9,7 @@ import { makeWritableLayer } from "../layers/writable-layer.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { checkName, generateName } from "./container-name.ts";
 import { containerLayers } from "./container-root.ts";
-import { NEVER, type StoredContainer } from "./container-table.ts";
+import { INITIAL_STATE, type StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
 import { findImage } from "./find-image.ts";
@@ -68,18 +68,9 @@ export function newContainer(
     createdAt: timestamp(),
     imageId,
     spec: request.spec,
-    state: {
-      status: "created",
-      pid: 0,
-      exitCode: 0,
-      oomKilled: false,
-      error: "",
-      startedAt: NEVER,
-      finishedAt: NEVER,
-    },
+    state: INITIAL_STATE,
     idBase: 0,
     logPath: join(containerDirectories(context.places, id).logs, "log"),
-    restartCount: 0,
     phase: "settled",
   };
 }

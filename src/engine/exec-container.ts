@@ -38,6 +38,12 @@ function requireRunning(context: EngineContext, container: StoredContainer): Sup
       `Container ${container.id} is paused, unpause the container before exec`,
     );
   }
+  if (container.state.status === "restarting") {
+    throw new TiffinError(
+      "conflict",
+      `Container ${container.id} is restarting, wait until the container is running`,
+    );
+  }
   return runningProcess(context, container);
 }
 

@@ -10,11 +10,14 @@ import { createLauncher } from "../launch/launcher.ts";
 import { launcherExecutable } from "../launch/launcher-executable.ts";
 import { LayerStore } from "../layers/layer-store.ts";
 import { startLogCompressor } from "../logs/index.ts";
+import { resumeRestarts } from "./automatic-restart.ts";
+import { readBoot, recordBoot } from "./boot.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { CpuSamples } from "./container-stats.ts";
 import { ContainerTable } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { openReserve, takeReserve } from "./disk-reserve.ts";
+import { DueTimers } from "./due-timers.ts";
 import type { Engine } from "./engine.ts";
 import { engineVerbs } from "./engine-verbs.ts";
 import { trashDirectory } from "./discard-directory.ts";
@@ -63,6 +66,8 @@ export async function openEngine(places: Places): Promise<Engine> {
     events,
     host: readHostFacts({ version: kind === "v2" ? 2 : 1, layout: kind }),
     hostDetails: readHostDetails(),
+    boot: readBoot(database),
+    restarts: new DueTimers("restart container"),
     waiters: new WaiterList(),
     lock: new KeyedLock(),
     processes: new Map(),
@@ -71,6 +76,8 @@ export async function openEngine(places: Places): Promise<Engine> {
   };
   takeReserve(places);
   await recover(context);
+  resumeRestarts(context);
+  recordBoot(database, context.boot);
   const compressor = startLogCompressor({
     directories: () => compressedLogs(context),
     onError: (directory, error) =>
@@ -79,6 +86,7 @@ export async function openEngine(places: Places): Promise<Engine> {
   return {
     ...engineVerbs(context),
     close: async () => {
+      context.restarts.close();
       await compressor.close();
       for (const process of context.processes.values()) process.release();
       context.launcher.close();

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { bootedAtNano, monotonicMs, realtimeNano } from "../kernel/clock.ts";
 import type { ExitRecord } from "../launch/supervisor-connection.ts";
 import { containersDirectory, runDirectory } from "./container-directories.ts";
-import { settleExit, watchContainer } from "./container-exit.ts";
+import { type Loss, settleExit, watchContainer } from "./container-exit.ts";
 import type { StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { discardDirectory, emptyTrash } from "./discard-directory.ts";
@@ -10,10 +11,10 @@ import { watchExec } from "./exec-container.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
-import { processOf } from "./start-container.ts";
+import { processOf, startedState } from "./start-container.ts";
 import { isRunning } from "./stop-container.ts";
 import { readExitRecord, SupervisedProcess } from "./supervised-process.ts";
-import { timestamp, timestampOf } from "./timestamp.ts";
+import { timestampOf } from "./timestamp.ts";
 import type { ContainerState, Exec } from "./types.ts";
 
 /** How long the engine's start waits for a supervisor that does not answer; it goes on without, and adopts it later. */
@@ -92,18 +93,22 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
     state: {
       status: state.status === "paused" ? state.status : "running",
       pid: reached.pid,
-      ...(isRunning(container) ? {} : startedState(context, id)),
+      ...(isRunning(container) ? {} : startedState(container, startOf(context, id))),
     },
   });
   watchContainer(context, id, process);
   process.adopt(reached.connection, reached.pid);
 }
 
-/** The state at the start of a run that was launched and never recorded. */
-function startedState(context: EngineContext, id: string): Partial<ContainerState> {
+/** The start of a run that was launched and never recorded. */
+function startOf(
+  context: EngineContext,
+  id: string,
+): Pick<ContainerState, "startedAt" | "startedMonotonicMs"> {
   const socket = statSync(`${context.shortRunPath}/${id}/s`, { throwIfNoEntry: false });
-  const startedAt = socket ? timestampOf(BigInt(Math.round(socket.mtimeMs * 1e6))) : timestamp();
-  return { exitCode: 0, oomKilled: false, error: "", startedAt };
+  const startedNano = socket ? BigInt(Math.round(socket.mtimeMs * 1e6)) : realtimeNano();
+  const agoMs = Math.max(0, Number((realtimeNano() - startedNano) / 1_000_000n));
+  return { startedAt: timestampOf(startedNano), startedMonotonicMs: monotonicMs() - agoMs };
 }
 
 async function adoptLater(
@@ -126,14 +131,25 @@ async function recoverEnded(
   const isSettled = record && state.finishedAt === timestampOf(record.endedNano);
   if (isRunning(container) || (record && !isSettled)) {
     if (!isRunning(container)) {
-      context.containers.update(id, { state: startedState(context, id) });
+      context.containers.update(id, { state: startedState(container, startOf(context, id)) });
     }
-    await context.lock.hold(id, () => settleExit(context, id, record));
+    const loss = context.boot.isNew ? lostInReboot(container) : undefined;
+    await context.lock.hold(id, () => settleExit(context, id, record, loss));
     return;
   }
   await releaseHostResources(context, id);
   // As after any start that fails.
   if (spec.autoRemove) await deleteContainer(context, container);
+}
+
+/** It ran until the machine went down, which nobody could record. The status is docker's. */
+function lostInReboot({ state }: StoredContainer): Loss {
+  const bootedAt = timestampOf(bootedAtNano());
+  return {
+    exitCode: 255,
+    error: "The machine went down while the container ran",
+    finishedAt: bootedAt > state.startedAt ? bootedAt : state.startedAt,
+  };
 }
 
 async function recoverExec(context: EngineContext, exec: Exec): Promise<void> {

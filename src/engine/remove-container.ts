@@ -4,7 +4,8 @@ import { containerDirectories } from "./container-directories.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
-import { isRunning } from "./stop-container.ts";
+import { cancelRestart } from "./cancel-restart.ts";
+import { isRunning, recordEndCause } from "./stop-container.ts";
 
 /** Removes a container and its layer and log. @throws conflict when it runs and force is false */
 export async function removeContainer(
@@ -12,10 +13,14 @@ export async function removeContainer(
   name: string,
   options: { force: boolean; volumes: boolean },
 ): Promise<void> {
-  const container = context.containers.find(name);
-  const { id } = container;
-  if (isRunning(container)) {
+  const asked = context.containers.find(name);
+  const { id } = asked;
+  if (!options.force && asked.state.status === "restarting") throw stillRuns(asked);
+  await cancelRestart(context, id, "user");
+  const container = context.containers.withId(id);
+  if (container && isRunning(container)) {
     if (!options.force) throw stillRuns(container);
+    recordEndCause(context, id, "user");
     const exited = context.waiters.add(id, "not-running");
     context.cgroups.kill(id);
     await context.processes
@@ -33,10 +38,10 @@ export async function removeContainer(
   });
 }
 
-function stillRuns({ name, id }: StoredContainer): TiffinError {
+function stillRuns({ name, id, state }: StoredContainer): TiffinError {
   return new TiffinError(
     "conflict",
-    `Cannot remove container "/${name}": container is running: stop the container before removing or force remove`,
+    `Cannot remove container "/${name}": container is ${state.status}: stop the container before removing or force remove`,
     {
       hint: `Stop it first (tiffin stop ${name}), or remove it with force (tiffin rm -f ${name})`,
       details: { id },

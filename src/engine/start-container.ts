@@ -2,20 +2,23 @@ import { mkdirSync } from "node:fs";
 import { faultPoint } from "../base/fault-point.ts";
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import { explainExhaustion } from "../base/exhaustion.ts";
+import { monotonicMs } from "../kernel/clock.ts";
 import type { Launched } from "../launch/launcher.ts";
 import { nextLogNumber } from "../logs/index.ts";
 import { containerDirectories } from "./container-directories.ts";
-import { watchContainer } from "./container-exit.ts";
+import { nextState, watchContainer } from "./container-exit.ts";
 import { makeBindSources } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { planContainer } from "./plan-container.ts";
+import { afterFailedRestart } from "./restart-policy.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import { timestamp } from "./timestamp.ts";
+import type { ContainerState } from "./types.ts";
 
 /**
  * Starts a container that does not run.
@@ -36,7 +39,8 @@ export function startContainer(
 
 function startable(container: StoredContainer): StoredContainer {
   const { status } = container.state;
-  if (status === "running") {
+  // As docker: it will start by itself.
+  if (status === "running" || status === "restarting") {
     throw new TiffinError("not-modified", `Container ${container.id} is already running`);
   }
   if (status === "paused") {
@@ -62,7 +66,8 @@ export function processOf(context: EngineContext, container: StoredContainer): S
   return process;
 }
 
-async function launchContainer(
+/** Starts it, whatever started it: a user, or its restart policy. The lock is held. */
+export async function launchContainer(
   context: EngineContext,
   container: StoredContainer,
 ): Promise<Launched> {
@@ -89,13 +94,9 @@ async function launchContainer(
     context.containers.update(id, {
       phase: "settled",
       state: {
+        ...startedState(container, { startedAt: timestamp(), startedMonotonicMs: monotonicMs() }),
         status: "running",
         pid,
-        exitCode: 0,
-        oomKilled: false,
-        error: "",
-        lostLogBytes: 0,
-        startedAt: timestamp(),
       },
     });
     faultPoint("start:running");
@@ -107,6 +108,22 @@ async function launchContainer(
     await undoStart(context, container, error);
     throw startError(container, error);
   }
+}
+
+/** The state at the start of a run. What a user starts begins to count its restarts anew. */
+export function startedState(
+  { state }: StoredContainer,
+  when: Pick<ContainerState, "startedAt" | "startedMonotonicMs">,
+): Partial<ContainerState> {
+  return {
+    ...when,
+    ...(state.status === "restarting" ? {} : { restartCount: 0, backoffMs: 0 }),
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    lostLogBytes: 0,
+    endCause: "",
+  };
 }
 
 /** docker's exit codes of a container that never ran: 127 not found, 126 not executable, 128 all else. */
@@ -127,11 +144,23 @@ async function undoStart(
   const exitCode = failedExitCode(error);
   const failed = context.containers.update(id, {
     phase: "settled",
-    state: { exitCode, error: messageOf(error) },
+    state: { ...failedState(container, error), exitCode, error: messageOf(error) },
   });
   process?.finish(undefined);
   context.waiters.notify(id, "exit", { exitCode });
-  if (container.spec.autoRemove) await deleteContainer(context, failed);
+  const { status, restartDueMs } = failed.state;
+  if (status === "restarting") context.restarts.set(id, restartDueMs);
+  else if (container.spec.autoRemove) await deleteContainer(context, failed);
+}
+
+/** A first start that fails leaves the container as it was; a restart that fails may be tried again. */
+function failedState({ spec, state }: StoredContainer, error: unknown): Partial<ContainerState> {
+  if (state.status !== "restarting") return {};
+  const next = afterFailedRestart(spec.restartPolicy, state, {
+    exitCode: failedExitCode(error),
+    isExhausted: isTiffinError(explainExhaustion(error), "resource-exhausted"),
+  });
+  return { ...nextState(next), finishedAt: timestamp() };
 }
 
 function startError(container: StoredContainer, thrown: unknown): TiffinError {

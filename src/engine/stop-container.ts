@@ -2,8 +2,10 @@ import { faultPoint } from "../base/fault-point.ts";
 import { isTiffinError, TiffinError } from "../base/error.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { cancelRestart } from "./cancel-restart.ts";
 import { signalNumber } from "./signals.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
+import type { EndCause } from "./types.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const SIGTERM = 15;
@@ -33,6 +35,10 @@ export async function killContainer(
 ): Promise<void> {
   const container = context.containers.find(name);
   const number = signalNumber(signal || "KILL");
+  if (isStopSignal(container, number)) {
+    if (await cancelRestart(context, container.id, "user")) return;
+    recordEndCause(context, container.id, "user");
+  } else if (container.state.status === "restarting") return;
   const process = runningProcess(context, container);
   // Whoever looks after a kill finds it ended, as with docker: recorded, and not only dead.
   const exited =
@@ -52,10 +58,17 @@ export async function stopContainer(
   name: string,
   options: { signal?: string; timeoutSeconds?: number },
 ): Promise<void> {
-  const container = context.containers.find(name);
+  const asked = context.containers.find(name);
+  if (await cancelRestart(context, asked.id, "user")) {
+    const stopped = context.containers.withId(asked.id);
+    if (stopped) emitContainerEvent(context, stopped, "stop");
+    return;
+  }
+  const container = context.containers.find(asked.id);
   if (!isRunning(container)) {
     throw new TiffinError("not-modified", `Container ${container.id} is not running`);
   }
+  recordEndCause(context, container.id, "user");
   const { spec } = container;
   const signal = options.signal || spec.stopSignal;
   const timeout = options.timeoutSeconds ?? spec.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
@@ -67,6 +80,22 @@ export async function stopContainer(
   await exited;
   const after = context.containers.withId(container.id);
   if (after) emitContainerEvent(context, after, "stop");
+}
+
+/**
+ * Whether a signal means that the user wants the container to end, by docker's rules: without a stop signal of its own every
+ * signal does, else that one and SIGKILL.
+ */
+function isStopSignal({ spec }: StoredContainer, number: number): boolean {
+  return spec.stopSignal === "" || number === SIGKILL || number === signalNumber(spec.stopSignal);
+}
+
+/** Before the process is told, so that no engine takes the end for an accident. */
+export function recordEndCause(context: EngineContext, id: string, endCause: EndCause): void {
+  const container = context.containers.withId(id);
+  if (!container || !isRunning(container) || container.state.endCause === endCause) return;
+  context.containers.update(id, { state: { endCause } });
+  faultPoint("stop:recorded");
 }
 
 async function endProcess(

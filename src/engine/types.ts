@@ -106,6 +106,18 @@ export interface ContainerSpec {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/**
+ * Who ended a container's run, recorded before its process is told: "" is itself (or an accident), "user" is docker's "manually
+ * stopped".
+ */
+export type EndCause =
+  | ""
+  | "user"
+  | "unhealthy-restart"
+  | "unhealthy-stop"
+  | "unhealthy-kill"
+  | "timeout";
+
 export interface ContainerState {
   readonly status: ContainerStatus;
   /** Of the container's first process, on the host; 0 when it does not run. */
@@ -119,6 +131,14 @@ export interface ContainerState {
   readonly finishedAt: string;
   /** Bytes of its log that a full disk cost in its last run; absent: none. */
   readonly lostLogBytes?: number;
+  readonly endCause: EndCause;
+  /** Restarts by the policy since a user started it. */
+  readonly restartCount: number;
+  /** The last pause before a restart, without its jitter; 0 after a good run. */
+  readonly backoffMs: number;
+  /** When a restarting container starts again. This and the next are times of the machine's monotonic clock. */
+  readonly restartDueMs: number;
+  readonly startedMonotonicMs: number;
 }
 
 export interface Container {
@@ -133,7 +153,6 @@ export interface Container {
   /** First host id of the container's range of 65,536; 0 without a user namespace. */
   readonly idBase: number;
   readonly logPath: string;
-  readonly restartCount: number;
 }
 
 export type OutputStream = "stdout" | "stderr";
