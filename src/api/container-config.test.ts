@@ -68,6 +68,8 @@ describe("a create body of docker's command line", () => {
       shmBytes: 0,
       timeOffsetSeconds: 0,
       resources: {},
+      cgroupParent: "",
+      deviceCgroupRules: [],
       oomScoreAdjust: 0,
       logDriver: "",
       logOptions: {},
@@ -277,14 +279,19 @@ describe("what docker refuses is refused in its words", () => {
   }
 });
 
+test("a device request is refused in docker's words", () => {
+  const gpu = { Count: -1, Capabilities: [["gpu"]] };
+  expect(refusal({ Image: "bb:1", HostConfig: { DeviceRequests: [gpu] } }).message).toBe(
+    'could not select device driver "" with capabilities: [[gpu]]',
+  );
+});
+
 describe("what the engine has no part for is refused, not ignored", () => {
   const cases: [option: string, config: object, hostConfig: object][] = [
     ["PortBindings", {}, { PortBindings: { "80/tcp": [{ HostPort: "" }] } }],
     ["PublishAllPorts", {}, { PublishAllPorts: true }],
     ["Links", {}, { Links: ["a:b"] }],
     ["VolumesFrom", {}, { VolumesFrom: ["a"] }],
-    ["BlkioWeight", {}, { BlkioWeight: 10 }],
-    ["DeviceRequests", {}, { DeviceRequests: [{ Count: -1 }] }],
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
     ["Healthcheck", { Healthcheck: { Test: ["CMD", "true"] } }, {}],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],

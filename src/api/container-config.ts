@@ -51,6 +51,12 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     shmBytes: readShmBytes(hostConfig),
     terminalSize: hostConfig.terminalSize("ConsoleSize"),
     resources: readResources(hostConfig),
+    cgroupParent: hostConfig
+      .string("CgroupParent")
+      .split("/")
+      .filter((part) => part !== "" && part !== ".")
+      .join("/"),
+    deviceCgroupRules: hostConfig.strings("DeviceCgroupRules"),
     oomScoreAdjust: hostConfig.integer("OomScoreAdj"),
     logDriver: logConfig.string("Type"),
     logOptions: logConfig.stringMap("Config"),

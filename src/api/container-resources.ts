@@ -3,6 +3,7 @@ import { type ApiVersion, isAtLeast } from "./api-version.ts";
 import type { JsonObject } from "./json-object.ts";
 
 type Resources = ContainerSpec["resources"];
+type DeviceRate = NonNullable<Resources["blkioReadBps"]>[number];
 
 /** The limits of a HostConfig; the engine checks them. Docker's zero is no limit and becomes an absent field. */
 export function readResources(hostConfig: JsonObject): Resources {
@@ -19,6 +20,31 @@ export function readResources(hostConfig: JsonObject): Resources {
     ...unlessEmpty("cpusetCpus", hostConfig.string("CpusetCpus")),
     ...unlessEmpty("cpusetMems", hostConfig.string("CpusetMems")),
     ...unlessZero("pidsLimit", hostConfig.integer("PidsLimit")),
+    ...unlessZero("cpuRealtimePeriodMicroseconds", hostConfig.integer("CpuRealtimePeriod")),
+    ...unlessZero("cpuRealtimeRuntimeMicroseconds", hostConfig.integer("CpuRealtimeRuntime")),
+    ...(hostConfig.boolean("OomKillDisable") ? { oomKillDisable: true } : {}),
+    ...readBlkio(hostConfig),
+  };
+}
+
+function readBlkio(hostConfig: JsonObject): Resources {
+  const rates = (name: string): DeviceRate[] =>
+    hostConfig
+      .objects(name)
+      .map((device) => ({ path: device.string("Path"), rate: device.integer("Rate") }));
+  const weights = hostConfig
+    .objects("BlkioWeightDevice")
+    .map((device) => ({ path: device.string("Path"), weight: device.integer("Weight") }));
+  const all = {
+    blkioWeightDevices: weights,
+    blkioReadBps: rates("BlkioDeviceReadBps"),
+    blkioWriteBps: rates("BlkioDeviceWriteBps"),
+    blkioReadIops: rates("BlkioDeviceReadIOps"),
+    blkioWriteIops: rates("BlkioDeviceWriteIOps"),
+  };
+  return {
+    ...unlessZero("blkioWeight", hostConfig.integer("BlkioWeight")),
+    ...Object.fromEntries(Object.entries(all).filter(([, devices]) => devices.length > 0)),
   };
 }
 
@@ -43,27 +69,30 @@ export function formatResources(spec: ContainerSpec, version: ApiVersion): Recor
     CpuShares: resources.cpuShares ?? 0,
     Memory: resources.memoryBytes ?? 0,
     NanoCpus: resources.nanoCpus ?? 0,
-    CgroupParent: "",
-    BlkioWeight: 0,
-    BlkioWeightDevice: [],
-    BlkioDeviceReadBps: [],
-    BlkioDeviceWriteBps: [],
-    BlkioDeviceReadIOps: [],
-    BlkioDeviceWriteIOps: [],
+    CgroupParent: spec.cgroupParent === "" ? "" : `/${spec.cgroupParent}`,
+    BlkioWeight: resources.blkioWeight ?? 0,
+    BlkioWeightDevice: (resources.blkioWeightDevices ?? []).map(({ path, weight }) => ({
+      Path: path,
+      Weight: weight,
+    })),
+    BlkioDeviceReadBps: formatRates(resources.blkioReadBps),
+    BlkioDeviceWriteBps: formatRates(resources.blkioWriteBps),
+    BlkioDeviceReadIOps: formatRates(resources.blkioReadIops),
+    BlkioDeviceWriteIOps: formatRates(resources.blkioWriteIops),
     CpuPeriod: resources.cpuPeriodMicroseconds ?? 0,
     CpuQuota: resources.cpuQuotaMicroseconds ?? 0,
-    CpuRealtimePeriod: 0,
-    CpuRealtimeRuntime: 0,
+    CpuRealtimePeriod: resources.cpuRealtimePeriodMicroseconds ?? 0,
+    CpuRealtimeRuntime: resources.cpuRealtimeRuntimeMicroseconds ?? 0,
     CpusetCpus: resources.cpusetCpus ?? "",
     CpusetMems: resources.cpusetMems ?? "",
     Devices: spec.devices.map(formatDevice),
-    DeviceCgroupRules: null,
+    DeviceCgroupRules: spec.deviceCgroupRules.length === 0 ? null : spec.deviceCgroupRules,
     DeviceRequests: null,
     ...(isAtLeast(version, 1, 42) ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
     MemoryReservation: resources.memoryReservationBytes ?? 0,
     MemorySwap: resources.memorySwapBytes ?? 0,
     MemorySwappiness: resources.memorySwappiness ?? null,
-    OomKillDisable: null,
+    OomKillDisable: resources.oomKillDisable ?? null,
     PidsLimit: resources.pidsLimit ?? null,
     Ulimits: spec.ulimits.map(({ name, hard, soft }) => ({ Name: name, Hard: hard, Soft: soft })),
     CpuCount: 0,
@@ -75,4 +104,8 @@ export function formatResources(spec: ContainerSpec, version: ApiVersion): Recor
 
 function formatDevice({ hostPath, containerPath, access }: DeviceSpec): Record<string, string> {
   return { PathOnHost: hostPath, PathInContainer: containerPath, CgroupPermissions: access };
+}
+
+function formatRates(rates: readonly DeviceRate[] = []): { Path: string; Rate: number }[] {
+  return rates.map(({ path, rate }) => ({ Path: path, Rate: rate }));
 }

@@ -7,6 +7,7 @@ import { formatInspect } from "./container-json.ts";
 import { containerSizes, listContainers, unlessMissing } from "./container-list.ts";
 import { containerLogs } from "./container-logs.ts";
 import { containerStats } from "./container-stats.ts";
+import type { JsonObject } from "./json-object.ts";
 import { empty, json, stream } from "./reply.ts";
 import type { EmptyReply, JsonReply, StreamReply } from "./reply.ts";
 import { parameter, queryFlag, queryInteger, queryString, readJson } from "./request.ts";
@@ -30,12 +31,24 @@ export const containerRoutes: readonly Route[] = [
 
 async function createContainer(request: ApiRequest): Promise<JsonReply> {
   checkPlatform(request);
-  const spec = readContainerSpec(await readJson(request));
+  const body = await readJson(request);
+  const spec = readContainerSpec(body);
   const { id, warnings } = await request.engine.createContainer({
     name: queryString(request, "name").replace(/^\//, ""),
     spec,
   });
-  return json({ Id: id, Warnings: warnings }, 201);
+  return json({ Id: id, Warnings: [...kernelMemoryWarning(request, body), ...warnings] }, 201);
+}
+
+/** No kernel since 5.4 limits its own memory: newer clients' wish is passed over, older ones are told. */
+function kernelMemoryWarning({ version }: ApiRequest, body: JsonObject): string[] {
+  const isTold =
+    !isAtLeast(version, 1, 42) && body.object("HostConfig").integer("KernelMemory") > 0;
+  return isTold
+    ? [
+        "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded.",
+      ]
+    : [];
 }
 
 const architectures: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };

@@ -1,4 +1,4 @@
-import { TiffinError } from "../base/error.ts";
+import { invalidArgument, TiffinError } from "../base/error.ts";
 import { arePathsUsual } from "../engine/isolation.ts";
 import type { JsonObject } from "./json-object.ts";
 
@@ -9,30 +9,13 @@ const hostConfigOptions: Readonly<Record<string, string>> = {
   Links: "--link",
   VolumesFrom: "--volumes-from",
   VolumeDriver: "--volume-driver",
-  BlkioWeight: "--blkio-weight",
-  BlkioWeightDevice: "--blkio-weight-device",
-  BlkioDeviceReadBps: "--device-read-bps",
-  BlkioDeviceWriteBps: "--device-write-bps",
-  BlkioDeviceReadIOps: "--device-read-iops",
-  BlkioDeviceWriteIOps: "--device-write-iops",
-  DeviceRequests: "--gpus",
-  DeviceCgroupRules: "--device-cgroup-rule",
   StorageOpt: "--storage-opt",
-  CgroupParent: "--cgroup-parent",
   Cgroup: "Cgroup",
-  CpuRealtimePeriod: "--cpu-rt-period",
-  CpuRealtimeRuntime: "--cpu-rt-runtime",
-  KernelMemory: "--kernel-memory",
   KernelMemoryTCP: "KernelMemoryTCP",
-  OomKillDisable: "--oom-kill-disable",
   Dns: "--dns",
   DnsOptions: "--dns-option",
   DnsSearch: "--dns-search",
   ExtraHosts: "--add-host",
-  CpuCount: "CpuCount (Windows)",
-  CpuPercent: "CpuPercent (Windows)",
-  IOMaximumIOps: "IOMaximumIOps (Windows)",
-  IOMaximumBandwidth: "IOMaximumBandwidth (Windows)",
 };
 
 const configOptions: Readonly<Record<string, string>> = {
@@ -51,6 +34,8 @@ const runtimes: readonly string[] = ["", "tiffin"];
 export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): void {
   refuseFields(config, configOptions);
   refuseFields(hostConfig, hostConfigOptions);
+  refuseDeviceRequests(hostConfig);
+  refuseQualityOfService(hostConfig);
   const healthTest = config.object("Healthcheck").strings("Test");
   if (healthTest.length > 0 && healthTest[0] !== "NONE") {
     throw unsupported("Healthcheck", "--health-cmd");
@@ -65,6 +50,31 @@ export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): v
   if (!arePathsUsual(hostConfig.strings("MaskedPaths"), hostConfig.strings("ReadonlyPaths"))) {
     throw unsupported("MaskedPaths", "ReadonlyPaths", "Leave both lists out");
   }
+}
+
+/** `--gpus` and CDI devices need a driver for them; docker without one says the same. */
+function refuseDeviceRequests(hostConfig: JsonObject): void {
+  const [request] = hostConfig.objects("DeviceRequests");
+  if (request === undefined) return;
+  const capabilities = request.raw("Capabilities");
+  const sets = Array.isArray(capabilities) ? capabilities.filter(Array.isArray) : [];
+  const shown = sets.map((set: unknown[]) => `[${set.join(" ")}]`).join(" ");
+  throw new TiffinError(
+    "not-implemented",
+    `could not select device driver ${JSON.stringify(request.string("Driver"))} with capabilities: [${shown}]`,
+    { hint: "Pass the device nodes themselves: --device /dev/dri" },
+  );
+}
+
+/** Windows' options: docker on Linux refuses these two, and passes over the others. */
+function refuseQualityOfService(hostConfig: JsonObject): void {
+  if (hostConfig.integer("IOMaximumIOps") === 0 && hostConfig.integer("IOMaximumBandwidth") === 0) {
+    return;
+  }
+  throw invalidArgument(
+    "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
+    "Use --device-read-bps and its sisters",
+  );
 }
 
 /** What a create body may say of its one network: nothing but its name, for now. */

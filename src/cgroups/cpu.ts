@@ -32,7 +32,21 @@ export function validateCpu(resources: Resources, cpus: number): void {
     throw invalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   }
   if ((resources.cpuShares ?? 0) < 0) {
-    throw invalidArgument(`Invalid value for --cpu-shares: ${resources.cpuShares}`);
+    throw invalidArgument(
+      `invalid CPU shares (${resources.cpuShares}): value must be a positive integer`,
+    );
+  }
+  validateRealtime(resources);
+}
+
+function validateRealtime(resources: Resources): void {
+  const { cpuRealtimePeriodMicroseconds: period = 0, cpuRealtimeRuntimeMicroseconds: runtime = 0 } =
+    resources;
+  if (period < 0 || runtime < 0) {
+    throw invalidArgument("CPU real-time period and runtime cannot be negative");
+  }
+  if (period !== 0 && runtime > period) {
+    throw invalidArgument("cpu real-time runtime cannot be higher than cpu real-time period");
   }
 }
 
@@ -83,7 +97,28 @@ export function cpuV1(resources: Resources): CgroupWrite[] {
       },
     );
   }
-  return writes;
+  return [...writes, ...realtimeV1(resources)];
+}
+
+/** A new group has no real-time: the period first, then what of it (Documentation/scheduler/sched-rt-group.rst). */
+function realtimeV1(resources: Resources): CgroupWrite[] {
+  const { cpuRealtimePeriodMicroseconds: period = 0, cpuRealtimeRuntimeMicroseconds: runtime = 0 } =
+    resources;
+  const writes: CgroupWrite[] = [
+    {
+      controller: "cpu",
+      file: "cpu.rt_period_us",
+      value: String(period),
+      reason: `count real-time CPU use in periods of ${period} us`,
+    },
+    {
+      controller: "cpu",
+      file: "cpu.rt_runtime_us",
+      value: String(runtime),
+      reason: `let it use real-time CPU for ${runtime} us a period`,
+    },
+  ];
+  return writes.filter(({ value }) => value !== "0");
 }
 
 export function cpuV2(resources: Resources): CgroupWrite[] {

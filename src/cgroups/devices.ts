@@ -1,3 +1,4 @@
+import { invalidArgument } from "../base/error.ts";
 import { type Operand, type Operation, type Register, call, register } from "../base/operation.ts";
 import { BPF } from "../kernel/flags.ts";
 import type { DeviceRule } from "./resources.ts";
@@ -29,6 +30,21 @@ export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
 export const ALL_DEVICES: readonly DeviceRule[] = [
   { allow: true, type: "a", major: -1, minor: -1, access: "rwm" },
 ];
+
+/**
+ * docker's form of a rule, `c 1:3 rwm` with `*` for any number, as rules that allow. `a` is both kinds of device: v1 takes it
+ * for all devices there are, so it is written out. @throws invalid-argument, in docker's words
+ */
+export function parseDeviceRule(text: string): DeviceRule[] {
+  const match = /^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$/.exec(text);
+  if (match === null) {
+    throw invalidArgument(`invalid device cgroup rule format: '${text}'`, "Use 'c 1:3 rwm'");
+  }
+  const [, type = "", major, minor, access = ""] = match;
+  const number = (word: string | undefined): number => (word === "*" ? -1 : Number(word));
+  const types = type === "a" ? (["c", "b"] as const) : ([type as "c" | "b"] as const);
+  return types.map((one) => allow(one, number(major), number(minor), access));
+}
 
 /** v1: deny all, then one line a rule. None at all when everything is allowed: that is how a new group starts. */
 export function devicesV1(rules: readonly DeviceRule[]): CgroupWrite[] {

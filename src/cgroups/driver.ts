@@ -13,11 +13,19 @@ import { AT } from "../kernel/flags.ts";
 import { syscallRaw } from "../kernel/syscall.ts";
 import { type CgroupLayout, readLayout } from "./layout.ts";
 import { writesV1, writesV2 } from "./limits.ts";
-import { moveProcess, prepareParents, readParentSets, removeParents } from "./parents.ts";
-import { DriverPaths } from "./paths.ts";
+import {
+  allowRealtime,
+  moveProcess,
+  prepareAskedParent,
+  prepareParents,
+  readParentSets,
+  removeParents,
+} from "./parents.ts";
+import { DriverPaths, type ParentOf } from "./paths.ts";
 import { type CgroupPlan, type CgroupRequest, planCgroups, planEntry } from "./plan.ts";
 import type { Resources } from "./resources.ts";
 import { type CgroupCpu, type CgroupStats, readCpuStats, readStats } from "./stats.ts";
+import { readSupport, type Support } from "./support.ts";
 import type { CgroupWrite } from "./write.ts";
 
 /** Removing may have to wait for the last process to be gone: 2 s in all. */
@@ -32,9 +40,12 @@ const KILL_ROUNDS = 100;
 export class CgroupDriver {
   readonly paths: DriverPaths;
 
-  constructor(engineId: string, layout: CgroupLayout = readLayout()) {
-    const parentSets = readParentSets(layout);
-    this.paths = new DriverPaths(layout, engineId, { parentSets, kernel: release() });
+  private supported: Support | undefined;
+
+  /** @param parentOf see {@link DriverPaths} */
+  constructor(engineId: string, layout: CgroupLayout = readLayout(), parentOf?: ParentOf) {
+    const host = { parentSets: readParentSets(layout), kernel: release() };
+    this.paths = new DriverPaths(layout, engineId, host, parentOf);
   }
 
   get layout(): CgroupLayout {
@@ -44,6 +55,22 @@ export class CgroupDriver {
   /** Once at the engine's start. @throws unavailable */
   prepare(): void {
     prepareParents(this.paths);
+  }
+
+  /** Which limits there are; once the engine's own groups have been prepared. */
+  get support(): Support {
+    return (this.supported ??= readSupport(this.paths));
+  }
+
+  /**
+   * What a container's groups need above them before its start, beyond what the engine's have: the parent that was asked for,
+   * real-time CPU. Idempotent. @throws conflict
+   */
+  prepareParentOf(request: { readonly parent: string; readonly resources: Resources }): void {
+    const { parent, resources } = request;
+    if (parent !== "") prepareAskedParent(this.paths, parent);
+    const { cpuRealtimeRuntimeMicroseconds: runtime = 0 } = resources;
+    if (runtime > 0) allowRealtime(this.paths, parent || `tiffin/${this.paths.engineId}`);
   }
 
   /** Removes the engine's own groups, when no container has any. */

@@ -38,6 +38,20 @@ describe("writesV1()", () => {
     expect(asText(writesV1({ cpusetCpus: "1" }, HOST))).toEqual(["cpuset.cpus 1", "cpuset.mems 0"]);
   });
 
+  test("gives real-time CPU its period first, and keeps the OOM killer away", () => {
+    const resources = {
+      cpuRealtimePeriodMicroseconds: 1_000_000,
+      cpuRealtimeRuntimeMicroseconds: 50_000,
+      oomKillDisable: true,
+    };
+    expect(asText(writesV1(resources, HOST))).toEqual([
+      "memory.oom_control 1",
+      "cpu.rt_period_us 1000000",
+      "cpu.rt_runtime_us 50000",
+    ]);
+    expect(writesV2(resources)).toEqual([]);
+  });
+
   test("writes nothing without limits", () => {
     expect(writesV1({}, HOST)).toEqual([]);
     expect(writesV1({ pidsLimit: -1, memoryBytes: 0 }, HOST)).toEqual([]);

@@ -80,6 +80,9 @@ export function memoryV1(resources: Resources): CgroupWrite[] {
   if (memorySwappiness >= 0) {
     add("memory.swappiness", memorySwappiness, "set how readily memory is swapped out", true);
   }
+  if (resources.oomKillDisable === true) {
+    add("memory.oom_control", 1, "let it wait for memory instead of being killed", true);
+  }
   return writes;
 }
 

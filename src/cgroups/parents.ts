@@ -32,6 +32,39 @@ export function prepareParents(paths: DriverPaths): void {
   }
 }
 
+/**
+ * The same for a group that containers were asked to be below, in every hierarchy. It is the user's, and stays. Idempotent.
+ * @throws conflict when the kernel refuses: on v2 a group with processes of its own cannot have groups with limits below it
+ */
+export function prepareAskedParent(paths: DriverPaths, parent: string): void {
+  const { layout } = paths;
+  try {
+    for (const mountPoint of paths.mountPoints()) {
+      mkdirSync(`${mountPoint}/${parent}`, { recursive: true });
+    }
+    if (layout.kind === "v2" && layout.unified !== null) {
+      passDown(layout.unified, levels(layout.unified, parent));
+    }
+    const cpuset = paths.hierarchy("cpuset");
+    if (cpuset !== undefined) copySetsDown(levels(cpuset, parent));
+  } catch (error) {
+    throw new TiffinError(
+      "conflict",
+      `Cannot use the cgroup parent "${parent}": ${messageOf(error)}`,
+      {
+        hint: "On cgroup v2 use a group without processes of its own",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** `a/b`: `MOUNT/a`, `MOUNT/a/b`. */
+function levels(mountPoint: string, parent: string): string[] {
+  const parts = parent.split("/");
+  return parts.map((_, index) => [mountPoint, ...parts.slice(0, index + 1)].join("/"));
+}
+
 /** Removes the parents that are empty. */
 export function removeParents(paths: DriverPaths): void {
   for (const mountPoint of paths.mountPoints()) {
@@ -47,9 +80,14 @@ export function removeParents(paths: DriverPaths): void {
 }
 
 function passControllersDown(root: string, paths: DriverPaths): void {
+  passDown(root, [`${root}/tiffin`, paths.parent(root)]);
+}
+
+/** To the groups in `below`, which are each below the one before. */
+function passDown(root: string, below: readonly string[]): void {
   const available = readFileSync(`${root}/cgroup.controllers`, "utf8").trim().split(/\s+/);
   const wanted = WANTED_V2.filter((name) => available.includes(name));
-  for (const directory of [root, `${root}/tiffin`, paths.parent(root)]) {
+  for (const directory of [root, ...below]) {
     const enabled = readFileSync(`${directory}/cgroup.subtree_control`, "utf8").trim().split(/\s+/);
     const missing = wanted.filter((name) => !enabled.includes(name)).map((name) => `+${name}`);
     if (missing.length === 0) continue;
@@ -92,9 +130,7 @@ export function moveProcess(pid: string | number, procsPath: string): void {
 function prepareV1(paths: DriverPaths): void {
   const cpuset = paths.hierarchy("cpuset");
   if (cpuset !== undefined) {
-    for (const directory of [`${cpuset}/tiffin`, paths.parent(cpuset)]) {
-      for (const file of ["cpuset.cpus", "cpuset.mems"]) copyDown(directory, file);
-    }
+    copySetsDown([`${cpuset}/tiffin`, paths.parent(cpuset)]);
   }
   const memory = paths.hierarchy("memory");
   if (memory === undefined) return;
@@ -102,6 +138,38 @@ function prepareV1(paths: DriverPaths): void {
     const file = `${directory}/memory.use_hierarchy`;
     // Always 1 since 5.11, and then not to be written.
     if (existsSync(file) && readFileSync(file, "utf8").trim() === "0") writeFileSync(file, "1");
+  }
+}
+
+function copySetsDown(directories: readonly string[]): void {
+  for (const directory of directories) {
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) copyDown(directory, file);
+  }
+}
+
+/**
+ * Lets the engine's groups on v1 use real-time CPU: as much as the root has, of which containers take what they are given.
+ * @throws conflict when other groups have taken it
+ */
+export function allowRealtime(paths: DriverPaths, parent: string): void {
+  const cpu = paths.hierarchy("cpu");
+  if (cpu === undefined) return;
+  const all = readFileSync(`${cpu}/cpu.rt_runtime_us`, "utf8").trim();
+  for (const directory of levels(cpu, parent)) {
+    const file = `${directory}/cpu.rt_runtime_us`;
+    if (readFileSync(file, "utf8").trim() !== "0") continue;
+    try {
+      writeFileSync(file, all);
+    } catch (error) {
+      throw new TiffinError(
+        "conflict",
+        `Cannot give real-time CPU: ${directory} may not have ${all} us a period`,
+        {
+          hint: "Another group has it already: see the cpu.rt_runtime_us of its siblings",
+          cause: error,
+        },
+      );
+    }
   }
 }
 

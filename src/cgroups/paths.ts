@@ -1,11 +1,13 @@
-import { TiffinError } from "../base/error.ts";
+import { invalidArgument, TiffinError } from "../base/error.ts";
 import type { AvailableSets } from "./cpuset.ts";
 import { type CgroupLayout, hierarchyOf } from "./layout.ts";
 import type { Controller } from "./write.ts";
 
+export type ParentOf = (containerId: string) => string;
+
 /**
  * Where an engine's groups are: `HIERARCHY/tiffin/ENGINE-ID/CONTAINER-ID`, in every hierarchy the same. The names tell
- * the owner, so that what is there can be held against what should be.
+ * the owner, so that what is there can be held against what should be. Below another parent the container's ID alone does.
  */
 export class DriverPaths {
   readonly layout: CgroupLayout;
@@ -13,20 +15,26 @@ export class DriverPaths {
   /** CPUs and memory nodes of the parent group on v1. */
   readonly parentSets: AvailableSets;
   private readonly countsTraffic: boolean;
+  private readonly parentOf: ParentOf;
 
-  /** @param kernel its release: `6.1.0-40-amd64` */
+  /**
+   * @param host.kernel its release: `6.1.0-40-amd64`
+   * @param parentOf the group that a container was asked to be below, as {@link cleanParent} has it, or ""
+   */
   constructor(
     layout: CgroupLayout,
     engineId: string,
-    { parentSets, kernel }: { parentSets: AvailableSets; kernel: string },
+    host: { parentSets: AvailableSets; kernel: string },
+    parentOf: ParentOf = () => "",
   ) {
     if (!/^[\w.-]+$/.test(engineId) || engineId.startsWith(".")) {
       throw new TiffinError("internal", `Cannot name cgroups after engine "${engineId}"`);
     }
     this.layout = layout;
     this.engineId = engineId;
-    this.parentSets = parentSets;
-    this.countsTraffic = countsTrafficV1(kernel);
+    this.parentSets = host.parentSets;
+    this.countsTraffic = countsTrafficV1(host.kernel);
+    this.parentOf = parentOf;
   }
 
   /** v1 hierarchies that every container is in, limits or not. */
@@ -58,7 +66,9 @@ export class DriverPaths {
   }
 
   group(hierarchy: string, containerId: string): string {
-    return `${this.parent(hierarchy)}/${containerId}`;
+    const asked = this.parentOf(containerId);
+    const parent = asked === "" ? this.parent(hierarchy) : `${hierarchy}/${asked}`;
+    return `${parent}/${containerId}`;
   }
 
   /** The container's v2 group. */
@@ -88,6 +98,15 @@ export class DriverPaths {
   groups(containerId: string): string[] {
     return this.mountPoints().map((mountPoint) => this.group(mountPoint, containerId));
   }
+}
+
+/** `/a//b/` of --cgroup-parent as `a/b`, below every hierarchy's root. @throws invalid-argument for one that leads elsewhere */
+export function cleanParent(asked: string): string {
+  const parts = asked.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..") || asked.includes("\0") || asked.includes("\n")) {
+    throw invalidArgument(`invalid cgroup parent "${asked}"`, "Use the path of a group: /my/group");
+  }
+  return parts.join("/");
 }
 
 /** Since 6.10 a v1 group counts traffic only for disks that somebody has limited (block/blk-throttle.h, blk_should_throtl). */

@@ -1,5 +1,6 @@
 import type { Database } from "../base/database.ts";
 import { TiffinError } from "../base/error.ts";
+import { emptySpec } from "./spec-defaults.ts";
 import type { Container, ContainerSpec, ContainerState } from "./types.ts";
 
 /** What the engine was doing with a container when it was last written: recovery finishes or undoes it. */
@@ -150,7 +151,8 @@ function fromRow(row: Row): StoredContainer {
     imageId: row.image_id,
     idBase: row.id_base,
     logPath: row.log_path,
-    spec: JSON.parse(row.spec) as ContainerSpec,
+    // An earlier version wrote fewer fields.
+    spec: { ...emptySpec(""), ...(JSON.parse(row.spec) as ContainerSpec) },
     state: { ...INITIAL_STATE, ...(JSON.parse(row.state) as Partial<ContainerState>) },
     phase: row.phase,
   };

@@ -30,8 +30,9 @@ export async function createContainer(
   if (request.name !== "") checkName(request.name);
   const image = await findImage(context, request.spec.image);
   const container = newContainer(context, request, image.id);
-  const spec = mergeImageConfig(request.spec, image.config);
-  const { warnings, ownIds, sharedIdBase } = validateSpec(context, spec);
+  const merged = mergeImageConfig(request.spec, image.config);
+  const { warnings, resources, ownIds, sharedIdBase } = validateSpec(context, merged);
+  const spec = { ...merged, resources };
   return context.lock.hold("create", () => {
     const name = freeName(context, request.name);
     const used = new Set(context.containers.all().map(({ idBase }) => idBase));

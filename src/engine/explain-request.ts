@@ -16,8 +16,9 @@ export async function explainRequest(
   request: { name: string; spec: ContainerSpec },
 ): Promise<ExplainedStep[]> {
   const image = await findImage(context, request.spec.image);
-  const spec = mergeImageConfig(request.spec, image.config);
-  const { ownIds, sharedIdBase } = validateSpec(context, spec);
+  const merged = mergeImageConfig(request.spec, image.config);
+  const { resources, ownIds, sharedIdBase } = validateSpec(context, merged);
+  const spec = { ...merged, resources };
   const container = newContainer(context, { name: request.name || "example", spec }, image.id);
   const hostname = spec.hostname || randomBytes(6).toString("hex");
   const plan = planContainer(

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { DeviceRule } from "../cgroups/resources.ts";
+import { majorOf, minorOf } from "../base/device-number.ts";
 import { invalidArgument } from "../base/error.ts";
 import type { DeviceNode } from "../namespaces/devices.ts";
 import type { ContainerSpec, DeviceSpec } from "./types.ts";
@@ -84,15 +85,6 @@ function readNode(hostPath: string, path: string): FoundDevice {
 /** Ids beyond the container's range show as root's. */
 function ownId(id: number): number {
   return id < 65_536 ? id : 0;
-}
-
-/** glibc's makedev(3) encoding, as stat(2) gives it. */
-function majorOf(rdev: number): number {
-  return Math.floor(rdev / 256) % 4096;
-}
-
-function minorOf(rdev: number): number {
-  return (rdev % 256) + Math.floor(rdev / 2 ** 20) * 256;
 }
 
 const NOT_PASSED = new Set(["pts", "shm", "mqueue", "fd", "console", "ptmx", "core"]);

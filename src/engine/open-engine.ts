@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Database, openDatabase } from "../base/database.ts";
 import { TiffinError } from "../base/error.ts";
 import { CgroupDriver } from "../cgroups/driver.ts";
+import { readLayout } from "../cgroups/layout.ts";
 import { openImageStore } from "../images/open-image-store.ts";
 import { closeFd, lockFile } from "../kernel/process.ts";
 import { createLauncher } from "../launch/launcher.ts";
@@ -48,7 +49,12 @@ export async function openEngine(places: Places): Promise<Engine> {
   openReserve(places);
   const database = openDatabase(join(places.root, "state.db"));
   const id = engineId(database);
-  const cgroups = new CgroupDriver(id);
+  const containers = new ContainerTable(database);
+  const cgroups = new CgroupDriver(
+    id,
+    readLayout(),
+    (container) => containers.withId(container)?.spec.cgroupParent ?? "",
+  );
   cgroups.prepare();
   const processes = openSync(join(places.run, "processes"), "r");
   const { kind } = cgroups.layout;
@@ -58,7 +64,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     id,
     places,
     database,
-    containers: new ContainerTable(database),
+    containers,
     execs: new ExecTable(database),
     images: observeImages(openImageStore({ root: places.root, database, layers }), events),
     launcher: createLauncher(launcherExecutable()),

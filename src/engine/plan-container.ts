@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { TiffinError } from "../base/error.ts";
 import { type Operation, register } from "../base/operation.ts";
-import { ALL_DEVICES, DEFAULT_DEVICE_RULES } from "../cgroups/devices.ts";
+import { ALL_DEVICES, DEFAULT_DEVICE_RULES, parseDeviceRule } from "../cgroups/devices.ts";
 import { type ContainerPlan, planContainerLaunch } from "../launch/container-plan.ts";
 import { streamBits } from "../launch/frames.ts";
 import { FIRST_INHERITED_FD, type ProcessPlan } from "../launch/process-plan.ts";
@@ -52,7 +52,13 @@ export function planContainer(
   const cgroup = context.cgroups.plan({
     containerId: container.id,
     resources: spec.resources,
-    deviceRules: spec.privileged ? ALL_DEVICES : [...DEFAULT_DEVICE_RULES, ...devices.rules],
+    deviceRules: spec.privileged
+      ? ALL_DEVICES
+      : [
+          ...DEFAULT_DEVICE_RULES,
+          ...devices.rules,
+          ...spec.deviceCgroupRules.flatMap(parseDeviceRule),
+        ],
   });
   const mounts = planContainerMounts(context, container, {
     namespaces,

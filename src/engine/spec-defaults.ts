@@ -44,6 +44,8 @@ export function emptySpec(image: string): ContainerSpec {
     shmBytes: 0,
     timeOffsetSeconds: 0,
     resources: {},
+    cgroupParent: "",
+    deviceCgroupRules: [],
     oomScoreAdjust: 0,
     logDriver: "",
     logOptions: {},

@@ -82,6 +82,8 @@ export async function launchContainer(
     mkdirSync(directories.run, { mode: 0o700 });
     faultPoint("start:directory");
     makeBindSources(container.spec.mounts);
+    const { cgroupParent: parent, resources } = container.spec;
+    context.cgroups.prepareParentOf({ parent, resources });
     const nextLog = await nextLogNumber(directories.logs);
     const plan = planContainer(context, container, { streams: process.wanted(), nextLog });
     const launched = await context.launcher.launch(

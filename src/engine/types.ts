@@ -99,6 +99,10 @@ export interface ContainerSpec {
   /** Seconds by which the container's monotonic and boot-time clocks differ from the host's. */
   readonly timeOffsetSeconds: number;
   readonly resources: Resources;
+  /** Path of the cgroup that its own is below; "" is the engine's. */
+  readonly cgroupParent: string;
+  /** `c 1:3 rwm`: devices that it may use beside the usual ones. */
+  readonly deviceCgroupRules: readonly string[];
   readonly oomScoreAdjust: number;
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-import { validateResources } from "../cgroups/limits.ts";
+import type { Resources } from "../cgroups/resources.ts";
 import { resolveCapabilities } from "../namespaces/capabilities.ts";
 import {
   namedContainers,
@@ -13,23 +13,28 @@ import type { EngineContext } from "./context.ts";
 import { checkMountTarget } from "./mount-target.ts";
 import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
 import type { ContainerSpec } from "./types.ts";
+import { usableResources, validateCgroupOptions } from "./validate-resources.ts";
 import { invalidArgument } from "../base/error.ts";
+
+export interface ValidSpec {
+  /** What the user should know. */
+  readonly warnings: string[];
+  /** Those of the limits asked for that the host has. */
+  readonly resources: Resources;
+  /** Whether the container's ids are others than the host's. */
+  readonly ownIds: boolean;
+  /** The first of its range when it shares another container's. */
+  readonly sharedIdBase: number | undefined;
+}
 
 /**
  * Refuses at create what could not be started.
- * @returns whether the container's ids are others than the host's, the first of its range when it shares another
- * container's, and what the user should know
  * @throws invalid-argument with docker's words
  */
-export function validateSpec(
-  context: EngineContext,
-  spec: ContainerSpec,
-): { warnings: string[]; ownIds: boolean; sharedIdBase: number | undefined } {
+export function validateSpec(context: EngineContext, spec: ContainerSpec): ValidSpec {
   const namespaces = namespacePlan(context, spec);
-  validateResources(spec.resources, {
-    ...context.cgroups.paths.parentSets,
-    count: context.host.cpus,
-  });
+  const { resources, warnings } = usableResources(context, spec.resources);
+  validateCgroupOptions(spec);
   securityOptions(spec);
   resolveCapabilities(spec, { lastCapability: 40, available: (1n << 64n) - 1n });
   validateSysctls(spec.sysctls, sysctlContext(namespaces));
@@ -49,7 +54,8 @@ export function validateSpec(
     );
   }
   return {
-    warnings: [...namespaces.warnings],
+    warnings: [...namespaces.warnings, ...warnings],
+    resources,
     ownIds: namespaces.userNamespace !== "host",
     sharedIdBase: namespaces.userNamespaceOf?.idBase,
   };
