@@ -39,12 +39,11 @@ function limitFile(id: string, file: string, parent = `tiffin/${engine.engineId}
   return found === undefined ? "no such file" : readFileSync(found, "utf8").trim();
 }
 
-const LIMITS = [
-  ...["--memory", "64m", "--memory-reservation", "32m", "--memory-swap", "96m"],
-  ...["--cpu-period", "50000", "--cpu-quota", "20000", "--cpu-shares", "512"],
-  ...["--cpuset-cpus", "0", "--cpuset-mems", "0", "--pids-limit", "50"],
-  ...["--blkio-weight", "300", "--oom-score-adj", "300", "--device-cgroup-rule", "c 10:200 rw"],
-];
+const LIMITS =
+  `--memory 64m --memory-reservation 32m --memory-swap 96m --cpu-period 50000 --cpu-quota 20000 --cpu-shares 512
+  --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 50 --blkio-weight 300 --oom-score-adj 300`
+    .split(/\s+/)
+    .concat("--device-cgroup-rule", "c 10:200 rw");
 
 describe.skipIf(obstacle !== undefined)("limits", () => {
   beforeAll(async () => {
@@ -142,7 +141,10 @@ describe.skipIf(obstacle !== undefined)("limits", () => {
       return console.log("skipped: disk limits: the state is on no disk here");
     const { path, number } = disk;
     const id = await sleeper(
-      ...["--device-read-bps", `${path}:2mb`, "--device-write-iops", `${path}:1000`],
+      "--device-read-bps",
+      `${path}:2mb`,
+      "--device-write-iops",
+      `${path}:1000`,
     );
     if (isV2) {
       expect(limitFile(id, "io.max")).toBe(`${number} rbps=2097152 wbps=max riops=max wiops=1000`);

@@ -19,6 +19,7 @@ export const command: Command = {
   summary: "Display a live stream of container(s) resource usage statistics",
   flags: [all, format, noStream, noTrunc, pressure],
   operands: { atLeast: 0 },
+  inEngine: (given) => given.get(noStream),
   run,
 };
 
