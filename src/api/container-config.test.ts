@@ -56,6 +56,9 @@ describe("a create body of docker's command line", () => {
       capDrop: [],
       securityOptions: [],
       mounts: [],
+      volumesFrom: [],
+      volumeDriver: "",
+      mountPoints: [],
       devices: [],
       pidMode: "",
       ipcMode: "",
@@ -127,6 +130,7 @@ describe("a create body of docker's command line", () => {
         createSource: true,
         asOwner: false,
         options: [],
+        words: "rslave",
       },
       {
         asked: "mount-flag",
@@ -291,7 +295,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
     ["PortBindings", {}, { PortBindings: { "80/tcp": [{ HostPort: "" }] } }],
     ["PublishAllPorts", {}, { PublishAllPorts: true }],
     ["Links", {}, { Links: ["a:b"] }],
-    ["VolumesFrom", {}, { VolumesFrom: ["a"] }],
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
     ["Healthcheck", { Healthcheck: { Test: ["CMD", "true"] } }, {}],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],
@@ -310,18 +313,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
     });
   }
 
-  test("named volumes", () => {
-    expect(refusal({ Image: "box", HostConfig: { Binds: ["data:/x"] } }).code).toBe(
-      "not-implemented",
-    );
-    expect(
-      refusal({
-        Image: "box",
-        HostConfig: { Mounts: [{ Type: "volume", Source: "data", Target: "/x" }] },
-      }).code,
-    ).toBe("not-implemented");
-  });
-
   test("settings of a network", () => {
     const error = refusal({
       Image: "box",
@@ -335,6 +326,94 @@ describe("what the engine has no part for is refused, not ignored", () => {
       "not-implemented",
     );
   });
+});
+
+describe("volumes", () => {
+  const mountOf = (hostConfig: object) => readHost(hostConfig).mounts[0];
+
+  test("have a name in place of a path", () => {
+    expect(mountOf({ Binds: ["data:/x/:ro,nocopy"] })).toMatchObject({
+      asked: "volume-flag",
+      type: "volume",
+      source: "data",
+      target: "/x",
+      readOnly: true,
+      options: ["nocopy"],
+      words: "ro,nocopy",
+    });
+  });
+
+  test("of a mount keep what they are made with and what of them is mounted", () => {
+    const options = {
+      NoCopy: true,
+      Subpath: "a/../b",
+      Labels: { a: "b" },
+      DriverConfig: { Name: "local", Options: { type: "tmpfs", device: "tmpfs" } },
+    };
+    const mount = { Type: "volume", Source: "data", Target: "/x", VolumeOptions: options };
+    expect(mountOf({ Mounts: [mount] })).toEqual({
+      asked: "mount-flag",
+      type: "volume",
+      source: "data",
+      target: "/x",
+      readOnly: false,
+      propagation: "",
+      createSource: false,
+      asOwner: false,
+      options: ["nocopy"],
+      volume: {
+        driver: "local",
+        options: { type: "tmpfs", device: "tmpfs" },
+        labels: { a: "b" },
+        subpath: "a/../b",
+      },
+    });
+  });
+
+  const refused: readonly (readonly [name: string, hostConfig: object, message: string])[] = [
+    ["a name of one letter", { Binds: ["d:/x"] }, "volume name is too short"],
+    ["a name with a slash", { Binds: ["a/b:/x"] }, "includes invalid characters"],
+    ["a name that leads upwards", { Binds: ["..:/x"] }, "includes invalid characters"],
+    ["a propagation", { Binds: ["data:/x:rshared"] }, "field BindOptions must not be specified"],
+    ["an owner", { Binds: ["data:/x:me"] }, '"me" is about the owner of a host directory'],
+    [
+      "nocopy of a host directory",
+      { Binds: ["/data:/x:nocopy"] },
+      "field VolumeOptions must not be specified",
+    ],
+    [
+      "a subpath that leads out",
+      {
+        Mounts: [
+          { Type: "volume", Source: "data", Target: "/x", VolumeOptions: { Subpath: "a/../../b" } },
+        ],
+      },
+      "subpath must be a relative path within the volume",
+    ],
+    [
+      "a subpath of an anonymous volume",
+      { Mounts: [{ Type: "volume", Target: "/x", VolumeOptions: { Subpath: "a" } }] },
+      "must not set Subpath when using anonymous volumes",
+    ],
+    ["copying from another container's", { VolumesFrom: ["a:nocopy"] }, "invalid mode: nocopy"],
+    ["propagating another container's", { VolumesFrom: ["a:rslave"] }, "invalid mode: rslave"],
+    [
+      "writable submounts of a writable bind",
+      {
+        Mounts: [
+          { Type: "bind", Source: "/a", Target: "/x", BindOptions: { ReadOnlyNonRecursive: true } },
+        ],
+      },
+      "mount options conflict: !ReadOnly && BindOptions.ReadOnlyNonRecursive",
+    ],
+  ];
+  for (const [name, hostConfig, message] of refused) {
+    test(`with ${name} are refused in docker's words`, () => {
+      const error = refusal({ Image: "box", HostConfig: hostConfig });
+      expect(error.code).toBe("invalid-argument");
+      expect(error.message).toContain(message);
+    });
+  }
 });
 
 describe("binds", () => {

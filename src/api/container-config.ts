@@ -35,6 +35,7 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     ...readStreams(body),
     ...readSecurity(hostConfig),
     ...readMounts(body, hostConfig),
+    mountPoints: [],
     labels: body.stringMap("Labels"),
     exposedPorts: body.keys("ExposedPorts").map(exposedPort),
     autoRemove: hostConfig.boolean("AutoRemove"),

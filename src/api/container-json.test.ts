@@ -20,6 +20,7 @@ const facts: InspectFacts = {
   maskedPaths: ["/proc/kcore"],
   readOnlyPaths: ["/proc/sys"],
   cgroupnsMode: "private",
+  volumePath: (name) => `/volumes/${name}`,
   layers: ["/lower", "/upper"],
 };
 

@@ -4,11 +4,11 @@ import { containerDirectories } from "../engine/container-directories.ts";
 import type { Container, ContainerSpec, ContainerState, Places } from "../engine/types.ts";
 import type { ApiVersion } from "./api-version.ts";
 import { timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
-import { formatBind, formatMount, formatMountPoint, formatTmpfs } from "./container-mounts.ts";
+
 import { formatResources } from "./container-resources.ts";
 import { isNever } from "./docker-time.ts";
+import { formatBind, formatMount, formatTmpfs, mountPointsOf } from "./mount-format.ts";
 import { endpointsOf } from "./networks.ts";
-import type { MountPointWire } from "./wire.ts";
 
 /** What an inspect says beside the container's own record. */
 export interface InspectFacts {
@@ -21,6 +21,8 @@ export interface InspectFacts {
   readonly readOnlyPaths: readonly string[];
   /** host or private, as it really is. */
   readonly cgroupnsMode: string;
+  /** Host path of a volume's content. */
+  readonly volumePath: (name: string) => string;
   /** Directories of the image's layers, the lowest first. */
   readonly layers: readonly string[];
   readonly size?: { readonly rw: number; readonly rootFs: number };
@@ -53,7 +55,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     HostConfig: formatHostConfig(spec, facts),
     GraphDriver: formatGraphDriver(container, facts),
     ...(facts.size === undefined ? {} : { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootFs }),
-    Mounts: mountPointsOf(spec),
+    Mounts: mountPointsOf(spec, facts.volumePath),
     Config: formatConfig(spec),
     NetworkSettings: formatNetworkSettings(container, facts.engineId),
   };
@@ -62,11 +64,6 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
 /** The argument vector that the container runs. */
 export function commandOf(spec: ContainerSpec): string[] {
   return [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
-}
-
-/** --tmpfs mounts are not among them, as in docker. */
-export function mountPointsOf(spec: ContainerSpec): MountPointWire[] {
-  return spec.mounts.filter(({ asked }) => asked !== "tmpfs-flag").map(formatMountPoint);
 }
 
 /** The merged root is mounted in the container's own mount namespace: the host reaches it through its process. */
@@ -167,8 +164,8 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
       MaximumRetryCount: spec.restartPolicy.maximumRetryCount,
     },
     AutoRemove: spec.autoRemove,
-    VolumeDriver: "",
-    VolumesFrom: null,
+    VolumeDriver: spec.volumeDriver,
+    VolumesFrom: listOrNull(spec.volumesFrom),
     ConsoleSize: [spec.terminalSize.rows, spec.terminalSize.columns],
     ...(annotations === undefined ? {} : { Annotations: annotations }),
     CapAdd: listOrNull(spec.capAdd),

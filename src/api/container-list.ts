@@ -1,9 +1,10 @@
 import type { Engine } from "../engine/engine.ts";
 import type { Container, ContainerStatus } from "../engine/types.ts";
 import { invalidArgument, isTiffinError } from "../base/error.ts";
-import { commandOf, isRunning, mountPointsOf, statusWords } from "./container-json.ts";
+import { commandOf, isRunning, statusWords } from "./container-json.ts";
 import { isNever, unixSeconds } from "./docker-time.ts";
 import { type Filters, invalidFilter, parseFilters } from "./filters.ts";
+import { mountPointsOf } from "./mount-format.ts";
 import { endpointsOf } from "./networks.ts";
 import { json, type JsonReply } from "./reply.ts";
 import { queryFlag, queryInteger, type ApiRequest } from "./request.ts";
@@ -145,14 +146,13 @@ function ancestorFilter(engine: Engine, filters: Filters): Predicate {
   return ({ imageId }) => ids.has(imageId);
 }
 
+/** By name (volumes), host path (binds), or destination. */
 function volumeFilter(filters: Filters): Predicate {
   const wanted = filters.values("volume");
   return ({ spec }) =>
     wanted.length === 0 ||
-    wanted.some(
-      (word) =>
-        spec.volumes.includes(word) ||
-        spec.mounts.some(({ source, target }) => target === word || source === word),
+    wanted.some((word) =>
+      spec.mountPoints.some(({ source, target }) => target === word || source === word),
     );
 }
 
@@ -218,7 +218,7 @@ export function summarizer(
         ...(Object.keys(spec.annotations).length === 0 ? {} : { Annotations: spec.annotations }),
       },
       NetworkSettings: { Networks: endpointsOf(spec.networkMode, engine.id) },
-      Mounts: mountPointsOf(spec),
+      Mounts: mountPointsOf(spec, (name) => engine.volumes.path(name)),
     };
   };
 }

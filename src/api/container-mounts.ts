@@ -1,7 +1,8 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
-import type { MountSpec } from "../engine/types.ts";
+import type { BindRequest, MountSpec, VolumeRequest } from "../engine/types.ts";
+import { parseVolumesFrom } from "../engine/plan-mount-points.ts";
+import { checkVolumeName } from "../volumes/index.ts";
 import type { JsonObject } from "./json-object.ts";
-import type { MountPointWire, MountWire } from "./wire.ts";
 
 const propagations: readonly string[] = [
   "private",
@@ -18,11 +19,13 @@ const consistencies: readonly string[] = ["consistent", "cached", "delegated", "
 export interface AskedMounts {
   readonly mounts: MountSpec[];
   readonly volumes: string[];
+  readonly volumesFrom: string[];
+  readonly volumeDriver: string;
 }
 
 /**
- * Reads Binds, Mounts and Tmpfs of a HostConfig, and Volumes of the Config.
- * @throws invalid-argument in docker's words; not-implemented for named volumes and kinds that are not there yet
+ * Reads Binds, Mounts, Tmpfs, VolumesFrom and VolumeDriver of a HostConfig, and Volumes of the Config.
+ * @throws invalid-argument in docker's words; not-implemented for kinds that are not there yet
  */
 export function readMounts(config: JsonObject, hostConfig: JsonObject): AskedMounts {
   const volumes = config.keys("Volumes").map(absoluteTarget);
@@ -37,7 +40,14 @@ export function readMounts(config: JsonObject, hostConfig: JsonObject): AskedMou
   }
   refuseDuplicates(mounts);
   const targets = new Set(mounts.map((mount) => mount.target));
-  return { mounts, volumes: [...new Set(volumes)].filter((path) => !targets.has(path)) };
+  const volumesFrom = hostConfig.strings("VolumesFrom");
+  volumesFrom.forEach(parseVolumesFrom);
+  return {
+    mounts,
+    volumes: [...new Set(volumes)].filter((path) => !targets.has(path)),
+    volumesFrom,
+    volumeDriver: hostConfig.string("VolumeDriver"),
+  };
 }
 
 /** `SOURCE:TARGET[:OPTION,OPTION]`, docker's --volume; `me` is ours (docs/reference/api.md). */
@@ -54,18 +64,44 @@ export function parseBind(bind: string): MountSpec {
     throw invalidBind(bind, "invalid specification: destination can't be '/'");
   const options = words === "" ? [] : words.split(",");
   checkBindOptions(words, options);
-  if (!source.startsWith("/")) throw namedVolume(source);
+  const propagation = options.find((word) => propagations.includes(word)) ?? "";
+  const isBind = source.startsWith("/");
+  if (isBind) refuseVolumeWords(bind, options);
+  else refuseBindWords(bind, { source, propagation, options });
   return {
     asked: "volume-flag",
-    type: "bind",
-    source: cleanPath(source),
+    type: isBind ? "bind" : "volume",
+    source: isBind ? cleanPath(source) : source,
     target: cleanPath(target),
     readOnly: options.includes("ro"),
-    propagation: options.find((word) => propagations.includes(word)) ?? "",
-    createSource: true,
+    propagation,
+    createSource: isBind,
     asOwner: options.includes("me"),
     options: options.filter((word) => ["z", "Z", "nocopy"].includes(word)),
+    words,
   };
+}
+
+function refuseVolumeWords(bind: string, options: readonly string[]): void {
+  if (!options.includes("nocopy")) return;
+  const why = 'invalid mount config for type "bind": field VolumeOptions must not be specified';
+  throw invalidBind(bind, why);
+}
+
+/** A name, and no word that is about a host directory. */
+function refuseBindWords(
+  bind: string,
+  given: { source: string; propagation: string; options: readonly string[] },
+): void {
+  const { source, propagation, options } = given;
+  checkVolumeName(source);
+  if (propagation !== "") {
+    const why = 'invalid mount config for type "volume": field BindOptions must not be specified';
+    throw invalidBind(bind, why);
+  }
+  if (options.includes("me")) {
+    throw invalidBind(bind, '"me" is about the owner of a host directory, and a volume has none');
+  }
 }
 
 /** At most one word of each kind. */
@@ -98,7 +134,10 @@ function readMount(mount: JsonObject): MountSpec {
   return { ...common, ...readVolumeMount(mount) };
 }
 
-type Particular = Pick<MountSpec, "type" | "source" | "propagation" | "createSource" | "options">;
+type Particular = Pick<
+  MountSpec,
+  "type" | "source" | "propagation" | "createSource" | "options" | "bind" | "volume"
+>;
 
 function readBindMount(mount: JsonObject): Particular {
   refuse(mount, "bind", "VolumeOptions", "TmpfsOptions");
@@ -108,15 +147,30 @@ function readBindMount(mount: JsonObject): Particular {
     throw invalidMount("bind", `invalid mount path: '${source}' mount path must be absolute`);
   }
   const options = mount.object("BindOptions");
-  for (const name of ["NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"]) {
-    if (options.boolean(name)) throw unsupportedMountOption("bind", name);
-  }
   const propagation = options.string("Propagation");
   if (propagation !== "" && !propagations.includes(propagation)) {
     throw invalidMount("bind", `invalid propagation mode: ${propagation}`);
   }
   const createSource = options.boolean("CreateMountpoint");
-  return { type: "bind", source: cleanPath(source), propagation, createSource, options: [] };
+  const bind = readRecursion(options, mount.boolean("ReadOnly"));
+  const common = { type: "bind", propagation, createSource, options: [] } as const;
+  return { ...common, source: cleanPath(source), ...(bind === undefined ? {} : { bind }) };
+}
+
+/** What of a bind's submounts comes along, and what a read-only bind means for them. */
+function readRecursion(options: JsonObject, isReadOnly: boolean): BindRequest | undefined {
+  const nonRecursive = options.boolean("NonRecursive");
+  const isWritable = options.boolean("ReadOnlyNonRecursive");
+  const isForced = options.boolean("ReadOnlyForceRecursive");
+  const conflict = (what: string): TiffinError =>
+    invalidArgument(`mount options conflict: ${what}`);
+  if (isWritable && !isReadOnly) throw conflict("!ReadOnly && BindOptions.ReadOnlyNonRecursive");
+  if (isForced && !isReadOnly) throw conflict("!ReadOnly && BindOptions.ReadOnlyForceRecursive");
+  if (isWritable && isForced) {
+    throw conflict("ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive");
+  }
+  const submounts = isWritable ? "writable" : isForced ? "readonly" : "";
+  return nonRecursive || submounts !== "" ? { nonRecursive, submounts } : undefined;
 }
 
 function readTmpfsMount(mount: JsonObject): Particular {
@@ -152,15 +206,43 @@ function tmpfsWords(options: unknown): string[] {
 function readVolumeMount(mount: JsonObject): Particular {
   refuse(mount, "volume", "BindOptions", "TmpfsOptions");
   const source = mount.string("Source");
-  if (source !== "") throw namedVolume(source);
+  if (source !== "") checkVolumeName(source);
   const options = mount.object("VolumeOptions");
-  for (const name of ["Subpath", "DriverConfig", "Labels"]) {
-    const value = options.raw(name);
-    const isEmpty = value === null || value === "" || JSON.stringify(value) === "{}";
-    if (!isEmpty) throw unsupportedMountOption("volume", name);
+  const driver = options.object("DriverConfig");
+  const volume: VolumeRequest = {
+    driver: driver.string("Name"),
+    options: driver.stringMap("Options"),
+    labels: options.stringMap("Labels"),
+    subpath: options.string("Subpath"),
+  };
+  checkSubpath(volume.subpath, source);
+  const isPlain = JSON.stringify(volume) === JSON.stringify(PLAIN_VOLUME);
+  return {
+    type: "volume",
+    source,
+    propagation: "",
+    createSource: false,
+    options: options.boolean("NoCopy") ? ["nocopy"] : [],
+    ...(isPlain ? {} : { volume }),
+  };
+}
+
+const PLAIN_VOLUME: VolumeRequest = { driver: "", options: {}, labels: {}, subpath: "" };
+
+/** Go's filepath.IsLocal: a relative path that does not lead upwards. */
+function checkSubpath(subpath: string, source: string): void {
+  if (subpath === "") return;
+  if (source === "") {
+    throw invalidMount("volume", "must not set Subpath when using anonymous volumes");
   }
-  const words = options.boolean("NoCopy") ? ["nocopy"] : [];
-  return { type: "volume", source: "", propagation: "", createSource: false, options: words };
+  let depth = 0;
+  const isLocal = subpath.split("/").every((part) => {
+    if (part === "..") depth -= 1;
+    else if (part !== "" && part !== ".") depth += 1;
+    return depth >= 0;
+  });
+  if (isLocal && !subpath.startsWith("/")) return;
+  throw invalidMount("volume", "subpath must be a relative path within the volume");
 }
 
 function readTmpfs(target: string, words: string): MountSpec {
@@ -225,96 +307,10 @@ function invalidMount(type: string, why: string): TiffinError {
   return invalidArgument(`invalid mount config for type "${type}": ${why}`);
 }
 
-function namedVolume(name: string): TiffinError {
-  return new TiffinError("not-implemented", `Named volumes are not supported yet: "${name}"`, {
-    hint: "Use a host directory: its path must start with /",
-  });
-}
-
 function unsupportedMountType(type: string): TiffinError {
   if (!["image", "npipe", "cluster"].includes(type))
     return invalidMount(type, "mount type unknown");
   return new TiffinError("not-implemented", `Mounts of type "${type}" are not supported yet`, {
-    hint: "Use a mount of type bind or tmpfs",
+    hint: "Use a mount of type bind, volume or tmpfs",
   });
-}
-
-function unsupportedMountOption(type: string, name: string): TiffinError {
-  return new TiffinError(
-    "not-implemented",
-    `Option ${name} of a mount of type "${type}" is not supported yet`,
-    { hint: "Leave the option out" },
-  );
-}
-
-/** The option as the user wrote it: HostConfig.Binds. */
-export function formatBind(mount: MountSpec): string {
-  const words = [
-    ...(mount.readOnly ? ["ro"] : []),
-    ...(mount.asOwner ? ["me"] : []),
-    ...(mount.propagation === "" ? [] : [mount.propagation]),
-    ...mount.options,
-  ];
-  const suffix = words.length === 0 ? "" : `:${words.join(",")}`;
-  return `${mount.source}:${mount.target}${suffix}`;
-}
-
-/** HostConfig.Mounts */
-export function formatMount(mount: MountSpec): MountWire {
-  return {
-    Type: mount.type,
-    ...(mount.source === "" ? {} : { Source: mount.source }),
-    Target: mount.target,
-    ...(mount.readOnly ? { ReadOnly: true } : {}),
-    ...optionsOf(mount),
-  };
-}
-
-function optionsOf(mount: MountSpec): Partial<MountWire> {
-  if (mount.type === "bind") {
-    if (mount.propagation === "" && !mount.createSource) return {};
-    return {
-      BindOptions: {
-        ...(mount.propagation === "" ? {} : { Propagation: mount.propagation }),
-        ...(mount.createSource ? { CreateMountpoint: true } : {}),
-      },
-    };
-  }
-  if (mount.options.length === 0) return {};
-  if (mount.type === "volume") return { VolumeOptions: { NoCopy: true } };
-  return { TmpfsOptions: formatTmpfsOptions(mount.options) };
-}
-
-function formatTmpfsOptions(options: readonly string[]): MountWire["TmpfsOptions"] & object {
-  const size = options.find((word) => /^size=\d+$/.test(word));
-  const mode = options.find((word) => word.startsWith("mode="));
-  const rest = options.filter((word) => word !== size && word !== mode);
-  return {
-    ...(size === undefined ? {} : { SizeBytes: Number(size.slice("size=".length)) }),
-    ...(mode === undefined ? {} : { Mode: Number.parseInt(mode.slice("mode=".length), 8) }),
-    ...(rest.length === 0 ? {} : { Options: rest.map((word) => splitOnce(word)) }),
-  };
-}
-
-function splitOnce(word: string): string[] {
-  const at = word.indexOf("=");
-  return at === -1 ? [word] : [word.slice(0, at), word.slice(at + 1)];
-}
-
-/** HostConfig.Tmpfs */
-export function formatTmpfs(mount: MountSpec): [target: string, options: string] {
-  return [mount.target, [...(mount.readOnly ? ["ro"] : []), ...mount.options].join(",")];
-}
-
-/** Mounts of an inspect: what is mounted, whichever option asked for it. --tmpfs is not among them, as in docker. */
-export function formatMountPoint(mount: MountSpec): MountPointWire {
-  const isFlag = mount.asked === "volume-flag";
-  return {
-    Type: mount.type,
-    Source: mount.source,
-    Destination: mount.target,
-    Mode: isFlag ? formatBind(mount).split(":").slice(2).join(":") : "",
-    RW: !mount.readOnly,
-    Propagation: mount.type === "bind" && mount.propagation === "" ? "rprivate" : mount.propagation,
-  };
 }

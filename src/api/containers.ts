@@ -81,6 +81,7 @@ async function inspectContainer(request: ApiRequest): Promise<JsonReply> {
       places: engine.places,
       ...engine.isolation(container.id),
       execIds: engine.execs(container.id),
+      volumePath: (name) => engine.volumes.path(name),
       layers: unlessMissing(() => engine.images.layerDirectories(container.imageId)) ?? [],
       ...(size === undefined ? {} : { size }),
     }),

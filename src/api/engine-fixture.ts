@@ -1,7 +1,9 @@
 import { TiffinError } from "../base/error.ts";
 import { INITIAL_STATE } from "../engine/container-table.ts";
 import type { Engine, HostFacts, Isolation } from "../engine/engine.ts";
+import { planMountPoints } from "../engine/plan-mount-points.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
+import type { VolumeVerbs } from "../engine/volume-verbs.ts";
 import type {
   AttachRequest,
   AttachSession,
@@ -54,12 +56,16 @@ export function fixtureContainer(
   more: Partial<ContainerSpec> = {},
   state: Partial<Container["state"]> = {},
 ): Container {
+  const spec = { ...emptySpec("box:1"), command: ["/bin/sh"], hostname: name, ...more };
+  const noOther = (other: string): never => {
+    throw new TiffinError("not-found", `No such container: ${other}`);
+  };
   return {
     id: Buffer.from(name).toString("hex").padEnd(64, "0"),
     name,
     createdAt: "2026-11-24T08:00:02.123456789Z",
     imageId: fixtureImage.id,
-    spec: { ...emptySpec("box:1"), command: ["/bin/sh"], hostname: name, ...more },
+    spec: { ...spec, mountPoints: planMountPoints(spec, noOther) },
     state: {
       ...INITIAL_STATE,
       ...state,
@@ -81,11 +87,26 @@ export async function* echo(stdin: AsyncIterable<Uint8Array>): AsyncIterable<Out
   yield { stream: "stderr", data: Buffer.from("end of input\n") };
 }
 
+/** An engine without volumes. */
+const fixtureVolumes: VolumeVerbs = {
+  all: () => [],
+  find: (name) => {
+    throw new TiffinError("not-found", `get ${name}: no such volume`);
+  },
+  create: () => Promise.reject(new TiffinError("not-implemented", "No volumes here")),
+  remove: () => Promise.resolve(),
+  prune: () => Promise.resolve({ removed: [], reclaimedBytes: 0 }),
+  path: (name) => `/state/volumes/${name}/_data`,
+  users: () => [],
+  size: () => Promise.resolve(0),
+};
+
 export class FixtureEngine implements Engine {
   readonly id = "fixture";
   readonly places = { root: "/state", run: "/run", socket: "/run/socket" };
   readonly host: HostFacts = fixtureHost;
   readonly images: ImageStore;
+  readonly volumes: VolumeVerbs = fixtureVolumes;
   readonly all: Container[];
   program: FixtureProgram = echo;
   readonly started: string[] = [];

@@ -50,11 +50,12 @@ export class Filters {
 
   /** `KEY` or `KEY=VALUE`, all of them. */
   labels(name: string, labels: Readonly<Record<string, string>>): boolean {
-    return this.values(name).every((wanted) => {
-      const [key = "", ...rest] = wanted.split("=");
-      const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-      return value !== undefined && (rest.length === 0 || value === rest.join("="));
-    });
+    return this.values(name).every((wanted) => hasLabel(labels, wanted));
+  }
+
+  /** `KEY` or `KEY=VALUE`, none of them: `label!`. */
+  withoutLabels(name: string, labels: Readonly<Record<string, string>>): boolean {
+    return this.values(name).every((unwanted) => !hasLabel(labels, unwanted));
   }
 
   /** A filter that is true or false; undefined when absent. @throws invalid-argument */
@@ -68,6 +69,12 @@ export class Filters {
     if (isTrue === isFalse) throw invalidFilter(`${name}=[${values.join(" ")}]`);
     return isTrue;
   }
+}
+
+function hasLabel(labels: Readonly<Record<string, string>>, wanted: string): boolean {
+  const [key = "", ...rest] = wanted.split("=");
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  return value !== undefined && (rest.length === 0 || value === rest.join("="));
 }
 
 /** Reads the query's `filters`. @throws invalid-argument: not of either form, or a name that is not in `accepted` */

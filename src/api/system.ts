@@ -17,6 +17,7 @@ import { json, text } from "./reply.ts";
 import type { JsonReply, TextReply } from "./reply.ts";
 import type { ApiRequest } from "./request.ts";
 import type { Route } from "./router.ts";
+import { volumesWithUsage } from "./volumes.ts";
 
 export const systemRoutes: readonly Route[] = [
   { method: "GET", path: "/_ping", handler: ping },
@@ -74,7 +75,12 @@ function readInfo(request: ApiRequest): JsonReply {
     Images: engine.images.images().length,
     Driver: "overlayfs",
     DriverStatus: [["Backing", "idmapped layer directories"]],
-    Plugins: { Volume: [], Network: ["host", "null"], Authorization: null, Log: ["cri", "none"] },
+    Plugins: {
+      Volume: ["local"],
+      Network: ["host", "null"],
+      Authorization: null,
+      Log: ["cri", "none"],
+    },
     ...limitSupport(request.version),
     IPv4Forwarding: true,
     Debug: false,
@@ -173,7 +179,7 @@ async function diskUsage(request: ApiRequest): Promise<JsonReply> {
     LayersSize: wants("image") ? images.reduce((sum, image) => sum + image.sizeBytes, 0) : 0,
     Images: wants("image") ? summarizeUsedImages(request) : null,
     Containers: wants("container") ? await summarizeAll(engine) : null,
-    Volumes: wants("volume") ? [] : null,
+    Volumes: wants("volume") ? await volumesWithUsage(engine) : null,
     BuildCache: wants("build-cache") ? [] : null,
     ...(isAtLeast(request.version, 1, 42) ? {} : { BuilderSize: 0 }),
   });

@@ -7,8 +7,6 @@ const hostConfigOptions: Readonly<Record<string, string>> = {
   PortBindings: "--publish",
   PublishAllPorts: "--publish-all",
   Links: "--link",
-  VolumesFrom: "--volumes-from",
-  VolumeDriver: "--volume-driver",
   StorageOpt: "--storage-opt",
   Cgroup: "Cgroup",
   KernelMemoryTCP: "KernelMemoryTCP",

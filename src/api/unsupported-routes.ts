@@ -36,10 +36,6 @@ const notYet: readonly (readonly [method: string, path: string])[] = [
   ["POST", "/networks/{name}/connect"],
   ["POST", "/networks/{name}/disconnect"],
   ["DELETE", "/networks/{name}"],
-  ["POST", "/volumes/create"],
-  ["POST", "/volumes/prune"],
-  ["PUT", "/volumes/{name}"],
-  ["DELETE", "/volumes/{name}"],
 ];
 
 const swarmRooms = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];

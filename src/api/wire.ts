@@ -16,7 +16,7 @@ export interface MountWire {
   readonly Source?: string;
   readonly Target: string;
   readonly ReadOnly?: boolean;
-  readonly BindOptions?: { readonly Propagation?: string; readonly CreateMountpoint?: boolean };
+  readonly BindOptions?: object;
   readonly VolumeOptions?: object;
   readonly TmpfsOptions?: {
     readonly SizeBytes?: number;
@@ -75,4 +75,15 @@ export interface ImageSummaryWire {
   readonly SharedSize: number;
   readonly Size: number;
   readonly VirtualSize?: number;
+}
+
+export interface VolumeWire {
+  readonly CreatedAt: string;
+  readonly Driver: string;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Mountpoint: string;
+  readonly Name: string;
+  readonly Options: Readonly<Record<string, string>> | null;
+  readonly Scope: string;
+  readonly UsageData?: { readonly RefCount: number; readonly Size: number };
 }

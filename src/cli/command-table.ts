@@ -83,6 +83,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/system/info.ts"),
   },
   { path: "version", common: 10, load: () => import("./commands/system/version.ts") },
+  { path: "volume create", load: () => import("./commands/volume/create.ts") },
+  { path: "volume inspect", load: () => import("./commands/volume/inspect.ts") },
+  { path: "volume ls", verbAliases: ["list"], load: () => import("./commands/volume/ls.ts") },
+  { path: "volume prune", load: () => import("./commands/volume/prune.ts") },
+  { path: "volume rm", verbAliases: ["remove"], load: () => import("./commands/volume/rm.ts") },
 ];
 
 /** The nouns, and what `tiffin --help` says about them. */
@@ -90,6 +95,7 @@ export const NOUNS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
   system: "Manage Tiffin",
+  volume: "Manage volumes",
 };
 
 export interface Found {

@@ -1,9 +1,12 @@
 import { type Flag, list } from "./flag.ts";
 
-/** `--filter NAME=VALUE`, as every list has it. */
-export function filterFlag(): Flag<readonly string[]> {
-  return list("filter", "Filter output based on conditions provided", {
-    short: "f",
+/** `--filter NAME=VALUE`, as every list has it; a prune's has no short form, since `-f` is its force. */
+export function filterFlag(
+  help: string = "Filter output based on conditions provided",
+  options: { short?: string } = { short: "f" },
+): Flag<readonly string[]> {
+  return list("filter", help, {
+    ...options,
     type: "filter",
     check: (value) => {
       if (value !== "" && !value.includes("=")) {

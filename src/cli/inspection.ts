@@ -4,9 +4,11 @@ import type { Context } from "./command.ts";
 import { describe, failure } from "./failure.ts";
 import { imagePath } from "./image-path.ts";
 
+export type InspectedKind = "container" | "image" | "volume";
+
 export interface Inspection {
-  /** "": look for a container, then for an image. */
-  readonly type: "" | "container" | "image";
+  /** "": look for a container, then for an image, then for a volume. */
+  readonly type: "" | InspectedKind;
   readonly format: string;
   readonly size: boolean;
 }
@@ -36,25 +38,26 @@ export async function inspectObjects(context: Context, inspection: Inspection): 
   return 0;
 }
 
+const TARGETS: Readonly<Record<InspectedKind, (name: string) => string>> = {
+  container: (name) => apiPath("containers", name, "json"),
+  image: (name) => imagePath(name, "json"),
+  volume: (name) => apiPath("volumes", name),
+};
+
 async function fetchObject(
   context: Context,
   name: string,
   inspection: Inspection,
 ): Promise<string> {
-  const query = inspection.size ? { size: 1 } : {};
-  const kinds = inspection.type === "" ? (["container", "image"] as const) : [inspection.type];
+  const kinds: readonly InspectedKind[] =
+    inspection.type === "" ? ["container", "image", "volume"] : [inspection.type];
   for (const kind of kinds) {
     try {
-      const plural = kind === "container" ? "containers" : "images";
-      const target = kind === "container" ? apiPath(plural, name, "json") : imagePath(name, "json");
-      const response = await context.api.request(
-        "GET",
-        target,
-        kind === "container" ? { query } : {},
-      );
+      const query = inspection.size && kind === "container" ? { query: { size: 1 } } : {};
+      const response = await context.api.request("GET", TARGETS[kind](name), query);
       const text = await response.text();
-      if (kind === "image" && inspection.size) {
-        await context.warn("WARNING: --size ignored for image");
+      if (kind !== "container" && inspection.size) {
+        await context.warn(`WARNING: --size ignored for ${kind}`);
       }
       return text;
     } catch (error) {

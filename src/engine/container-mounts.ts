@@ -1,8 +1,11 @@
 import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { invalidArgument } from "../base/error.ts";
+import { ERRNO, errnoName } from "../base/errno.ts";
+import { invalidArgument, TiffinError } from "../base/error.ts";
 import { type Operation, type Register, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
+import { closeDescriptor, openat2, openat2Raw, statusOf } from "../kernel/files.ts";
+import { AT, O, RESOLVE, S_IF, S_IFMT } from "../kernel/flags.ts";
 import { planDev, planOutsideDevices } from "../namespaces/devices.ts";
 import {
   planCgroupMounts,
@@ -23,7 +26,7 @@ import type { EngineContext } from "./context.ts";
 import type { RequestedDevices } from "./host-devices.ts";
 import { isProcPath } from "./mount-target.ts";
 import { planOwnerMap } from "./owner-map.ts";
-import type { MountSpec } from "./types.ts";
+import type { MountPoint } from "./types.ts";
 
 /** All that is mounted in a container's root, in the order of mounting, and what must be prepared for it. */
 export interface ContainerMounts {
@@ -55,7 +58,7 @@ export function planContainerMounts(
     ...planOutsideDevices(devices.outside),
     ...etcFiles(context, container),
   ];
-  const asked = spec.mounts.map((mount, index) => {
+  const asked = spec.mountPoints.map((mount, index) => {
     const planned = planMount(context, container, { mount, index });
     // What is lexically there was allowed at create (validate-spec.ts); a link of the image could lead there too.
     return isProcPath(mount.target)
@@ -140,9 +143,12 @@ function userNamespace({ idBase }: StoredContainer): Register | null {
 function planMount(
   context: EngineContext,
   container: StoredContainer,
-  { mount, index }: { mount: MountSpec; index: number },
+  { mount, index }: { mount: MountPoint; index: number },
 ): { prepare: readonly Operation[]; mount: DetachedMount } {
   if (mount.type === "tmpfs") return { prepare: [], mount: planTmpfs(mount, index) };
+  if (mount.type === "volume") {
+    return { prepare: [], mount: planVolume(context, container, { mount, index }) };
+  }
   const source = bindSource(mount);
   const owner = mount.asOwner ? planOwnerMap(context, container, { source, index }) : undefined;
   const bind = planBind(
@@ -152,8 +158,9 @@ function planMount(
       sourceKind:
         statSync(source, { throwIfNoEntry: false })?.isDirectory() === false ? "file" : "directory",
       readOnly: mount.readOnly,
+      submountsWritable: mount.bind?.submounts === "writable",
       propagation: mount.propagation,
-      recursive: true,
+      recursive: mount.bind?.nonRecursive !== true,
       idmap: owner?.userNamespace ?? userNamespace(container),
       idmapRequired: owner !== undefined,
     },
@@ -162,8 +169,59 @@ function planMount(
   return { prepare: owner?.prepare ?? [], mount: bind };
 }
 
+/** A volume shows plain ids, and its devices are dead for a container with ids of its own, as those of its layers are. */
+function planVolume(
+  context: EngineContext,
+  container: StoredContainer,
+  { mount, index }: { mount: MountPoint; index: number },
+): DetachedMount {
+  const source = context.volumes.dataPath(mount.source);
+  const subpath = mount.volume?.subpath || undefined;
+  return planBind(
+    {
+      source,
+      ...(subpath === undefined ? {} : { subpath }),
+      target: mount.target,
+      sourceKind: subpath === undefined ? "directory" : kindBelow(source, subpath),
+      readOnly: mount.readOnly,
+      noDevices: container.idBase !== 0,
+      propagation: "",
+      recursive: true,
+      idmap: userNamespace(container),
+      idmapRequired: false,
+    },
+    index,
+  );
+}
+
+/** What a path below a volume is now; the start finds it again in one look of the kernel's. @throws not-found */
+function kindBelow(source: string, subpath: string): "directory" | "file" {
+  const root = openat2(AT.FDCWD, source, { flags: O.PATH | O.DIRECTORY });
+  try {
+    const how = { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS };
+    const found = openat2Raw(root, subpath, how);
+    if (found < 0) throw notAccessible(join(source, subpath), found);
+    try {
+      return (statusOf(found).mode & S_IFMT) === S_IF.DIR ? "directory" : "file";
+    } finally {
+      closeDescriptor(found);
+    }
+  } finally {
+    closeDescriptor(root);
+  }
+}
+
+function notAccessible(path: string, result: number): TiffinError {
+  const isMissing = result === -ERRNO.ENOENT;
+  return new TiffinError(
+    isMissing ? "not-found" : "invalid-argument",
+    `cannot access path ${path}: ${isMissing ? "no such file or directory" : errnoName(result)}`,
+    { hint: "Make it in the volume first: a subpath is not made for a container" },
+  );
+}
+
 /** @throws invalid-argument when it is missing and not to be made */
-function bindSource({ source, createSource }: MountSpec): string {
+function bindSource({ source, createSource }: MountPoint): string {
   if (existsSync(source)) return realpathSync(source);
   if (createSource) return source;
   throw invalidArgument(
@@ -173,7 +231,7 @@ function bindSource({ source, createSource }: MountSpec): string {
 }
 
 /** Before a start: docker's -v makes host directories that are missing. */
-export function makeBindSources(mounts: readonly MountSpec[]): void {
+export function makeBindSources(mounts: readonly MountPoint[]): void {
   for (const { type, source, createSource } of mounts) {
     // A file, or a link to a directory, is there already.
     if (type === "bind" && createSource && !existsSync(source)) {

@@ -14,6 +14,8 @@ import type { SupervisedProcess } from "./supervised-process.ts";
 import type { Places } from "./types.ts";
 import type { WaiterList } from "./wait-container.ts";
 import type { CgroupDriver } from "../cgroups/driver.ts";
+import type { VolumeStore } from "../volumes/index.ts";
+import type { VolumeUse } from "./volume-use.ts";
 
 /** What the verbs share. Each verb is a function over this record, in a file of its own. */
 export interface EngineContext {
@@ -33,7 +35,9 @@ export interface EngineContext {
   readonly waiters: WaiterList;
   /** Of containers that restart: when they start again. */
   readonly restarts: DueTimers;
-  /** Verbs that change a container hold its ID. */
+  readonly volumes: VolumeStore;
+  readonly volumeUse: VolumeUse;
+  /** Verbs that change a container hold its ID; those that change a volume hold `volume:NAME`. */
   readonly lock: KeyedLock;
   /** Of containers that run, or that someone attached to before the start; and of execs. By ID. */
   readonly processes: Map<string, SupervisedProcess>;

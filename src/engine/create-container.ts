@@ -14,6 +14,8 @@ import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
 import { findImage } from "./find-image.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
+import { planMountPoints } from "./plan-mount-points.ts";
+import { keepVolumes, prepareVolumes, undoVolumes } from "./prepare-volumes.ts";
 import { validateSpec } from "./validate-spec.ts";
 import { timestamp } from "./timestamp.ts";
 import type { ContainerSpec } from "./types.ts";
@@ -31,29 +33,51 @@ export async function createContainer(
   const image = await findImage(context, request.spec.image);
   const container = newContainer(context, request, image.id);
   const merged = mergeImageConfig(request.spec, image.config);
-  const { warnings, resources, ownIds, sharedIdBase } = validateSpec(context, merged);
-  const spec = { ...merged, resources };
-  return context.lock.hold("create", () => {
-    const name = freeName(context, request.name);
+  const mountPoints = planMountPoints(merged, (name) => context.containers.find(name));
+  const checked = validateSpec(context, { ...merged, mountPoints });
+  const { warnings, resources, ownIds, sharedIdBase } = checked;
+  const spec = { ...merged, mountPoints, resources };
+  // Asked again under the lock; a name that is taken is no reason to fill volumes.
+  if (request.name !== "") freeName(context, request.name);
+  const { id } = container;
+  try {
+    await prepareVolumes(context, { id, spec }, containerLayers(context, container));
+    await recordContainer(context, { ...container, spec }, { ownIds, sharedIdBase });
+  } catch (error) {
+    await undoVolumes(context, id);
+    throw error;
+  }
+  return { id, warnings };
+}
+
+/** Under the lock of all that choose names and ranges of ids. `container` has the name that was asked for, or "". */
+async function recordContainer(
+  context: EngineContext,
+  container: StoredContainer,
+  ids: { ownIds: boolean; sharedIdBase: number | undefined },
+): Promise<void> {
+  await context.lock.hold("create", () => {
+    const { id, spec } = container;
+    const name = freeName(context, container.name);
     const used = new Set(context.containers.all().map(({ idBase }) => idBase));
-    const idBase = sharedIdBase ?? (ownIds ? allocateRange(used, context.id) : 0);
+    const idBase = ids.sharedIdBase ?? (ids.ownIds ? allocateRange(used, context.id) : 0);
     const complete: StoredContainer = {
       ...container,
       name,
       idBase,
-      spec: { ...spec, hostname: spec.hostname || defaultHostname(context, spec, container.id) },
+      spec: { ...spec, hostname: spec.hostname || defaultHostname(context, spec, id) },
     };
     try {
       makeDirectories(context, complete);
       faultPoint("create:directories");
       context.containers.insert(complete);
     } catch (error) {
-      discardDirectory(context.places, containerDirectories(context.places, complete.id).state);
+      discardDirectory(context.places, containerDirectories(context.places, id).state);
       throw explainExhaustion(error, `create container "${name}"`);
     }
+    keepVolumes(context, id);
     faultPoint("create:recorded");
     emitContainerEvent(context, complete, "create");
-    return { id: complete.id, warnings };
   });
 }
 

@@ -13,6 +13,7 @@ import { removeContainer } from "./remove-container.ts";
 import { startContainer } from "./start-container.ts";
 import { killContainer, runningProcess, stopContainer } from "./stop-container.ts";
 import { systemCheck } from "./system-check.ts";
+import { volumeVerbs } from "./volume-verbs.ts";
 import { waitContainer } from "./wait-container.ts";
 import { TiffinError } from "../base/error.ts";
 
@@ -23,6 +24,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     id: context.id,
     places,
     images: context.images,
+    volumes: volumeVerbs(context),
     host: context.host,
     createContainer: (request) => createContainer(context, request),
     startContainer: (name, options) => startContainer(context, name, options),

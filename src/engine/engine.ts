@@ -14,6 +14,7 @@ import type {
   WaitCondition,
   WaitResult,
 } from "./types.ts";
+import type { VolumeVerbs } from "./volume-verbs.ts";
 
 /** What a plan would do, as data for --explain and --dry-run. */
 export interface ExplainedStep {
@@ -57,7 +58,8 @@ export interface Finding {
     | "layer"
     | "blob"
     | "container"
-    | "socket";
+    | "socket"
+    | "volume";
   readonly what: string;
   readonly problem: string;
   readonly repaired: boolean;
@@ -89,6 +91,7 @@ export interface Engine {
   readonly id: string;
   readonly places: Places;
   readonly images: ImageStore;
+  readonly volumes: VolumeVerbs;
   readonly host: HostFacts;
 
   /** @throws already-exists (name), not-found (image), invalid-argument */

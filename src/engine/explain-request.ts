@@ -5,6 +5,7 @@ import type { ExplainedStep } from "./engine.ts";
 import { explainPlan } from "./explain.ts";
 import { findImage } from "./find-image.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
+import { planMountPoints } from "./plan-mount-points.ts";
 import { planContainer } from "./plan-container.ts";
 import { validateSpec } from "./validate-spec.ts";
 import type { ContainerSpec } from "./types.ts";
@@ -17,8 +18,10 @@ export async function explainRequest(
 ): Promise<ExplainedStep[]> {
   const image = await findImage(context, request.spec.image);
   const merged = mergeImageConfig(request.spec, image.config);
-  const { resources, ownIds, sharedIdBase } = validateSpec(context, merged);
-  const spec = { ...merged, resources };
+  const mountPoints = planMountPoints(merged, (name) => context.containers.find(name));
+  const checked = validateSpec(context, { ...merged, mountPoints });
+  const { resources, ownIds, sharedIdBase } = checked;
+  const spec = { ...merged, mountPoints, resources };
   const container = newContainer(context, { name: request.name || "example", spec }, image.id);
   const hostname = spec.hostname || randomBytes(6).toString("hex");
   const plan = planContainer(

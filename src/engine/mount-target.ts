@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { invalidArgument } from "../base/error.ts";
-import type { MountSpec } from "./types.ts";
+import type { MountPoint } from "./types.ts";
 
 /** Files of /proc that may be replaced, as programs that show a container's own figures do (runc's list). */
 const REPLACEABLE = [
@@ -18,7 +18,7 @@ const REPLACEABLE = [
 ];
 
 /** @throws invalid-argument, in docker's words, for what is no place for a mount */
-export function checkMountTarget({ type, source, target }: MountSpec): void {
+export function checkMountTarget({ type, source, target }: MountPoint): void {
   const parts = target.split("/").filter((part) => part !== "" && part !== ".");
   if (!target.startsWith("/") || parts.includes("..")) {
     throw invalidArgument(

@@ -13,6 +13,7 @@ import { LayerStore } from "../layers/layer-store.ts";
 import { startLogCompressor } from "../logs/index.ts";
 import { resumeRestarts } from "./automatic-restart.ts";
 import { readBoot, recordBoot } from "./boot.ts";
+import { VolumeStore } from "../volumes/index.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { CpuSamples } from "./container-stats.ts";
 import { ContainerTable } from "./container-table.ts";
@@ -31,6 +32,7 @@ import { KeyedLock } from "./keyed-lock.ts";
 import { compressesLog } from "./log-settings.ts";
 import { recover } from "./recover.ts";
 import type { Places } from "./types.ts";
+import { VolumeUse } from "./volume-use.ts";
 import { WaiterList } from "./wait-container.ts";
 
 /**
@@ -75,6 +77,8 @@ export async function openEngine(places: Places): Promise<Engine> {
     boot: readBoot(database),
     restarts: new DueTimers("restart container"),
     waiters: new WaiterList(),
+    volumes: new VolumeStore(places.root, database),
+    volumeUse: new VolumeUse(),
     lock: new KeyedLock(),
     processes: new Map(),
     cpuSamples: new CpuSamples(),

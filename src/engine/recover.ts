@@ -9,6 +9,7 @@ import type { EngineContext } from "./context.ts";
 import { discardDirectory, emptyTrash } from "./discard-directory.ts";
 import { watchExec } from "./exec-container.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
+import { countVolumeUse, recoverVolumes } from "./recover-volumes.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import { processOf, startedState } from "./start-container.ts";
@@ -16,6 +17,7 @@ import { isRunning } from "./stop-container.ts";
 import { readExitRecord, SupervisedProcess } from "./supervised-process.ts";
 import { timestampOf } from "./timestamp.ts";
 import type { ContainerState, Exec } from "./types.ts";
+import { volumeNames } from "./volume-users.ts";
 
 /** How long the engine's start waits for a supervisor that does not answer; it goes on without, and adopts it later. */
 const PATIENCE_MS = 5_000;
@@ -26,6 +28,7 @@ const PATIENCE_MS = 5_000;
  * container that cannot be recovered is told of and holds up no other.
  */
 export async function recover(context: EngineContext): Promise<void> {
+  countVolumeUse(context);
   for (const container of context.containers.all()) {
     await attempt(`recover container ${container.name}`, () =>
       recoverContainer(context, container),
@@ -35,6 +38,7 @@ export async function recover(context: EngineContext): Promise<void> {
     await attempt(`recover exec ${exec.id}`, () => recoverExec(context, exec));
   }
   await attempt("remove what has no owner", () => removeStrays(context));
+  await attempt("recover volumes", () => recoverVolumes(context));
   emptyTrash(context.places);
   void attempt("remove what no image needs", () => collectImages(context));
 }
@@ -88,6 +92,7 @@ async function recoverRunning(context: EngineContext, container: StoredContainer
 function adopt(context: EngineContext, container: StoredContainer, reached: Reached): void {
   const { id, state } = container;
   const process = processOf(context, container);
+  context.volumeUse.begin(id, volumeNames(container.spec));
   context.containers.update(id, {
     phase: "settled",
     state: {

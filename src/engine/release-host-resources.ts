@@ -3,12 +3,14 @@ import { AT } from "../kernel/flags.ts";
 import { syscallError, syscallRaw } from "../kernel/syscall.ts";
 import { runDirectory } from "./container-directories.ts";
 import type { EngineContext } from "./context.ts";
+import { releaseVolumes } from "./mount-volumes.ts";
 import type { Places } from "./types.ts";
 
-/** Cgroups (and whatever still runs in them) and the run directory. Idempotent. */
+/** Cgroups (and whatever still runs in them), the use of volumes, and the run directory. Idempotent. */
 export async function releaseHostResources(context: EngineContext, id: string): Promise<void> {
   context.cgroups.kill(id);
   await context.cgroups.remove(id);
+  await releaseVolumes(context, id);
   removeRunDirectory(context.places, id);
 }
 

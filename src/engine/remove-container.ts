@@ -6,6 +6,7 @@ import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
 import { cancelRestart } from "./cancel-restart.ts";
 import { isRunning, recordEndCause } from "./stop-container.ts";
+import { bindVolumes, removeBoundVolumes } from "./remove-volume.ts";
 
 /** Removes a container and its layer and log. @throws conflict when it runs and force is false */
 export async function removeContainer(
@@ -34,6 +35,7 @@ export async function removeContainer(
     const current = context.containers.withId(id);
     if (!current) return;
     if (isRunning(current)) throw stillRuns(current);
+    bindVolumes(context, current, options.volumes);
     await deleteContainer(context, current);
   });
 }
@@ -58,6 +60,7 @@ export async function deleteContainer(
   container: StoredContainer,
 ): Promise<void> {
   const { id } = container;
+  if (container.spec.autoRemove) bindVolumes(context, container, true);
   if (container.phase !== "removing") context.containers.update(id, { phase: "removing" });
   faultPoint("remove:recorded");
   context.processes.get(id)?.finish(undefined);
@@ -65,6 +68,8 @@ export async function deleteContainer(
   discardDirectory(context.places, containerDirectories(context.places, id).state);
   faultPoint("remove:discarded");
   context.execs.deleteOf(id);
+  await removeBoundVolumes(context, id);
+  faultPoint("remove:volumes");
   context.containers.delete(id);
   faultPoint("remove:deleted");
   emitContainerEvent(context, container, "destroy");

@@ -12,6 +12,7 @@ import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
+import { mountVolumes } from "./mount-volumes.ts";
 import { planContainer } from "./plan-container.ts";
 import { afterFailedRestart } from "./restart-policy.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
@@ -81,7 +82,9 @@ export async function launchContainer(
     // Its being there tells recovery that a start is under way.
     mkdirSync(directories.run, { mode: 0o700 });
     faultPoint("start:directory");
-    makeBindSources(container.spec.mounts);
+    makeBindSources(container.spec.mountPoints);
+    await mountVolumes(context, container);
+    faultPoint("start:volumes");
     const { cgroupParent: parent, resources } = container.spec;
     context.cgroups.prepareParentOf({ parent, resources });
     const nextLog = await nextLogNumber(directories.logs);

@@ -1,5 +1,7 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { mountPaths } from "../kernel/mount.ts";
+import { checkVolumes, ownMounts } from "./check-volumes.ts";
 import {
   containerDirectories,
   containersDirectory,
@@ -22,6 +24,7 @@ export async function systemCheck(
     ...(await checkCgroups(context, options.repair)),
     ...checkRunDirectories(context, options.repair),
     ...checkContainerDirectories(context, options.repair),
+    ...(await checkVolumes(context, options.repair)),
     ...checkMounts(context),
     ...(await checkImages(context, options.repair)),
   ];
@@ -105,12 +108,13 @@ function checkContainerDirectories(context: EngineContext, repair: boolean): Fin
   ];
 }
 
-/** The engine mounts nothing in the host's tree; what is mounted below its directories came from elsewhere. */
-function checkMounts({ places }: EngineContext): Finding[] {
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[4] ?? "")
+/** The engine mounts volumes with options in the host's tree; what else is mounted below its directories came from elsewhere. */
+function checkMounts(context: EngineContext): Finding[] {
+  const { places } = context;
+  const own = new Set(ownMounts(context));
+  return mountPaths()
     .filter((path) => [places.root, places.run].some((place) => path.startsWith(`${place}/`)))
+    .filter((path) => !own.has(path))
     .map((path) => ({
       kind: "mount",
       what: path,

@@ -23,8 +23,40 @@ export interface MountSpec {
   readonly createSource: boolean;
   /** `:me`: the owner of the host directory and the container's user are the same person, both ways. */
   readonly asOwner: boolean;
-  /** tmpfs: mount options such as `size=64m`, `mode=1770`, `noexec`. Binds: docker's further words (`z`, `Z`, `nocopy`). */
+  /** tmpfs: mount options such as `size=64m`, `mode=1770`, `noexec`. Else docker's further words (`z`, `Z`, `nocopy`). */
   readonly options: readonly string[];
+  /** What stood behind the paths of a -v, as it was written. */
+  readonly words?: string;
+  /** Of a bind; absent: all that is mounted below comes along, and is read-only when the bind is. */
+  readonly bind?: BindRequest;
+  /** Of a volume; absent: nothing beyond its name. */
+  readonly volume?: VolumeRequest;
+}
+
+export interface BindRequest {
+  /** What is mounted below the source does not come along. */
+  readonly nonRecursive: boolean;
+  /** A read-only bind's submounts: "writable" leaves them, "readonly" insists on what is the default here. */
+  readonly submounts: "" | "writable" | "readonly";
+}
+
+/** How a volume is made when it is not there, and what of it is mounted. */
+export interface VolumeRequest {
+  /** "" is the local one. */
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Below the volume's root; "" is all of it. */
+  readonly subpath: string;
+}
+
+/** A mount as it was settled at create: volumes by their names, those of the image and of other containers among them. */
+export interface MountPoint extends Omit<MountSpec, "asked"> {
+  readonly asked: MountSpec["asked"] | "image" | "volumes-from";
+  /** A volume without a name of the user's: it goes with the container (rm -v). */
+  readonly anonymous: boolean;
+  /** docker's Mode: the words that stood behind the paths. */
+  readonly mode: string;
 }
 
 export interface DeviceSpec {
@@ -81,6 +113,12 @@ export interface ContainerSpec {
   readonly capDrop: readonly string[];
   readonly securityOptions: readonly string[];
   readonly mounts: readonly MountSpec[];
+  /** `CONTAINER[:MODE]`: whose mounts this one has too. */
+  readonly volumesFrom: readonly string[];
+  /** Of volumes that are made for it; "" is the local one. */
+  readonly volumeDriver: string;
+  /** What the engine makes at create of mounts, volumes and volumesFrom; empty before. */
+  readonly mountPoints: readonly MountPoint[];
   readonly devices: readonly DeviceSpec[];
   /** "" is private. host, container:ID, for ipc also shareable, none, private. */
   readonly pidMode: string;

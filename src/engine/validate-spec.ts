@@ -39,10 +39,10 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
   resolveCapabilities(spec, { lastCapability: 40, available: (1n << 64n) - 1n });
   validateSysctls(spec.sysctls, sysctlContext(namespaces));
   planRlimits(spec.ulimits, 0);
-  spec.mounts.forEach((mount, index) => {
+  spec.mountPoints.forEach((mount, index) => {
     checkMountTarget(mount);
     if (mount.type === "tmpfs") planTmpfs(mount, index);
-    else if (!mount.source.startsWith("/")) {
+    else if (mount.type === "bind" && !mount.source.startsWith("/")) {
       throw invalidArgument(
         `Invalid bind mount source "${mount.source}": it must be an absolute path`,
       );

@@ -6,6 +6,7 @@ import {
   type FileStatus,
   openat2,
   openat2Raw,
+  readDirectory,
   readlinkat,
   statusOf,
 } from "../kernel/files.ts";
@@ -104,6 +105,26 @@ export class Stack {
     return top === null ? null : { path, ...top, directory: { path, layers } };
   }
 
+  /** What the merged view shows in a directory, each name once. */
+  *list(directory: MergedDirectory): Generator<{ name: string; node: MergedNode }> {
+    const names = new Set<string>();
+    for (const layer of directory.layers) {
+      const descriptor = this.open(
+        { layer, path: directory.path },
+        O.RDONLY | O.DIRECTORY | O.NOFOLLOW,
+      );
+      try {
+        for (const { name } of readDirectory(descriptor)) names.add(name);
+      } finally {
+        closeDescriptor(descriptor);
+      }
+    }
+    for (const name of names) {
+      const node = this.lookup(directory, name);
+      if (node !== null) yield { name, node };
+    }
+  }
+
   /**
    * Walks a path as the kernel would below this root.
    * @returns undefined only when `..` leads out and `atRoot` is "refuse"
@@ -184,7 +205,7 @@ export class Stack {
     }
   }
 
-  private linkTarget(node: MergedNode): string {
+  linkTarget(node: MergedNode): string {
     const descriptor = this.open(node);
     try {
       return readlinkat(descriptor, "");

@@ -1,20 +1,27 @@
 import { invalidArgument } from "../base/error.ts";
 import { type Operation, type Register, call, register } from "../base/operation.ts";
-import { AT, MOUNT_ATTR, MOUNT_ATTR_SIZE, MS } from "../kernel/flags.ts";
+import { AT, MOUNT_ATTR, MOUNT_ATTR_SIZE, MS, O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
 import {
   type DetachedMount,
   cloneTree,
   mountAttributes,
   newFilesystem,
+  openHow,
   setMountAttributes,
 } from "./mount-operations.ts";
 
 export interface BindRequest {
   /** Absolute host path, links resolved; it exists. */
   readonly source: string;
+  /** What of it is bound: a path below it, found as if the source were the root of all. Absent: the source itself. */
+  readonly subpath?: string;
   readonly target: string;
   readonly sourceKind: "directory" | "file";
   readonly readOnly: boolean;
+  /** A read-only bind leaves what is mounted below it writable. */
+  readonly submountsWritable?: boolean;
+  /** Devices in it are dead. */
+  readonly noDevices?: boolean;
   /** private, rprivate, slave, rslave, shared, rshared; "" is rprivate. */
   readonly propagation: string;
   /** Take along what is mounted below the source; docker's default. */
@@ -57,20 +64,20 @@ export function planBind(request: BindRequest, index: number): DetachedMount {
   const name = `bind.${index}`;
   const mount = register(name);
   const { source, recursive } = request;
-  const make: Operation[] = [
-    cloneTree({
-      from: source,
-      result: name,
-      recursive,
-      reason: `open ${source} to bind it`,
-      hints: { ENOENT: `${source} does not exist on the host` },
-    }),
-  ];
+  const make: Operation[] = planSource(request, name);
   if (request.idmap !== null) make.push(...planIdmap(request, mount, request.idmap));
+  if (request.noDevices === true) {
+    make.push(
+      setMountAttributes(mount, mountAttributes({ set: MOUNT_ATTR.NODEV }), {
+        recursive,
+        reason: `make devices in ${source} dead`,
+      }),
+    );
+  }
   if (request.readOnly) {
     make.push(
       setMountAttributes(mount, mountAttributes({ set: MOUNT_ATTR.RDONLY }), {
-        recursive,
+        recursive: recursive && request.submountsWritable !== true,
         reason: `make the bind of ${source} read-only`,
       }),
     );
@@ -92,6 +99,40 @@ export function planBind(request: BindRequest, index: number): DetachedMount {
     what: source,
     targetKind: request.sourceKind,
   };
+}
+
+/** A container may have made any link below the source: the kernel resolves a path there in one call, and never out of it. */
+function planSource(request: BindRequest, name: string): Operation[] {
+  const { source, recursive, subpath } = request;
+  if (subpath === undefined) {
+    return [
+      cloneTree({
+        from: source,
+        result: name,
+        recursive,
+        reason: `open ${source} to bind it`,
+        hints: { ENOENT: `${source} does not exist on the host` },
+      }),
+    ];
+  }
+  const [root, path] = [`${name}.root`, `${name}.path`];
+  return [
+    call("openat", [AT.FDCWD, source, O.PATH | O.DIRECTORY | O.CLOEXEC, 0], `open ${source}`, {
+      result: root,
+    }),
+    call(
+      "openat2",
+      [register(root), subpath, openHow(O.PATH), OPEN_HOW_SIZE],
+      `find ${subpath} in ${source}`,
+      { result: path, hints: { ENOENT: `Make ${subpath} in the volume first` } },
+    ),
+    cloneTree({
+      from: register(path),
+      result: name,
+      recursive,
+      reason: `open ${subpath} in ${source} to bind it`,
+    }),
+  ];
 }
 
 function planIdmap(request: BindRequest, mount: Register, userNamespace: Register): Operation[] {

@@ -143,6 +143,7 @@ const STATE_FILES = new Set(
     "state.db",
     "tmp",
     "trash",
+    "volumes",
   ].flatMap((name) => (name === "state.db" ? [name, `${name}-wal`, `${name}-shm`] : [name])),
 );
 const RUN_FILES = new Set([
