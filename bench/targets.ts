@@ -62,10 +62,13 @@ function growth(results: Results): Figure | undefined {
   return { value: last / first, limit: 1.5, digits: 2, unit: "" };
 }
 
-/** Percent of the loop's time on the host. */
+/**
+ * Percent of the loop's time on the host. By the fast rounds: what slows a round down (another virtual machine on the same core,
+ * a colder cache) hits one side or the other by chance and by far more than what is looked for; the very fastest round is a matter of luck too.
+ */
 function lostSpeed(results: Results): Figure | undefined {
-  const inside = results.median("cpu", "tiffin");
-  const host = results.median("cpu", "host");
+  const inside = results.sample("cpu", "tiffin")?.p10;
+  const host = results.sample("cpu", "host")?.p10;
   if (inside === undefined || host === undefined) return undefined;
   return { value: (inside / host - 1) * 100, limit: 1, digits: 2, unit: " %" };
 }

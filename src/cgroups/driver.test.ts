@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { register } from "../base/operation.ts";
+import { type Operation, register } from "../base/operation.ts";
 import { perform } from "../kernel/perform.ts";
 import { DEFAULT_DEVICE_RULES, planDeviceFilter } from "./devices.ts";
 import { CgroupDriver } from "./driver.ts";
@@ -42,7 +42,7 @@ describe.skipIf(!isRoot).each(layouts())("CgroupDriver on %s", (kind, layout) =>
     script: string,
   ): Bun.Subprocess<"pipe", "pipe", "inherit"> {
     const plan = driver.plan({ containerId: id, resources, deviceRules: DEFAULT_DEVICE_RULES });
-    for (const [name, fd] of perform(plan.create)) {
+    for (const [name, fd] of perform([...plan.create, ...plan.limit])) {
       // The launcher closes all descriptors of a plan at once; here those that would hold groups are closed one by one.
       if (name === plan.intoCgroup?.register || name.startsWith("procs.")) closeSync(fd);
     }
@@ -190,31 +190,41 @@ describe("planCgroups()", () => {
   const paths = (layout: typeof v2): DriverPaths =>
     new DriverPaths(layout, "e", { parentSets: { cpus: "0", mems: "0" }, kernel: "6.18.0" });
 
+  const callsOf = (steps: readonly Operation[]): string[] =>
+    steps.map((step) => ("call" in step ? step.call : step.control));
+  const openedFiles = (steps: readonly Operation[]): string[] =>
+    steps.flatMap((step) =>
+      "call" in step && step.call === "openat" && typeof step.args[1] === "string"
+        ? [step.args[1]]
+        : [],
+    );
+
   test("on v2 makes one group, with the device filter attached, and enters it by the fork", () => {
     const plan = planCgroups(paths(v2), request);
     expect(plan.intoCgroup).toEqual({ register: "cgroup.v2" });
     expect(plan.enter).toEqual([]);
     expect(plan.mounts).toBeNull();
     expect(plan.oomEventsPath).toBe("/sys/fs/cgroup/tiffin/e/c/memory.events");
-    expect(plan.create.map((step) => ("call" in step ? step.call : step.control))).toEqual([
-      "mkdirat",
-      "openat",
-      "openat",
-      "write",
-      "bpf",
-      "bpf",
-    ]);
+    expect(callsOf(plan.create)).toEqual(["mkdirat", "openat"]);
+    expect(callsOf(plan.limit)).toEqual(["openat", "write", "bpf", "bpf"]);
   });
 
   test("on v1 makes only the groups that are needed, and enters them by their files", () => {
     const plan = planCgroups(paths(v1), request);
     expect(plan.intoCgroup).toBeUndefined();
-    const made = plan.create.flatMap((step) =>
+    expect(plan.create).toEqual([]);
+    // All rules of devices go through one descriptor.
+    expect(openedFiles(plan.limit).filter((path) => path.endsWith("devices.allow"))).toHaveLength(
+      1,
+    );
+    const made = plan.limit.flatMap((step) =>
       "call" in step && step.call === "mkdirat" ? [step.args[1]] : [],
     );
     expect(made).toEqual(
       ["memory", "freezer", "pids", "devices"].map((name) => `/sys/fs/cgroup/${name}/tiffin/e/c`),
     );
+    // Not by cgroup.procs, for which the kernel holds up all forks.
+    expect(openedFiles(plan.limit).filter((path) => path.endsWith("/tasks"))).toHaveLength(4);
     expect(plan.enter.filter((step) => "call" in step && step.call === "write")).toHaveLength(4);
     expect(plan.mounts?.map((mount) => mount.directory)).toEqual([
       "memory",

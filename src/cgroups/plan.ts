@@ -13,9 +13,11 @@ export interface CgroupRequest {
 }
 
 export interface CgroupPlan {
-  /** Makes the groups and sets the limits. Supervisor side, before the fork. */
+  /** Makes (or opens) what the fork enters. Supervisor side, before it. */
   readonly create: readonly Operation[];
-  /** The v2 directory for clone3's CLONE_INTO_CGROUP, when there is v2. Close it after the fork. */
+  /** Makes the other groups and sets the limits. Supervisor side, before the container goes on to `enter`. */
+  readonly limit: readonly Operation[];
+  /** The v2 directory for clone3's CLONE_INTO_CGROUP, when there is v2. */
   readonly intoCgroup?: Register;
   /**
    * Enters the v1 groups, through descriptors that the supervisor opened: the kernel checks the rights of who opened
@@ -39,10 +41,8 @@ export interface CgroupMount {
 /** The groups of one container: pure, from the driver's paths (paths.ts). */
 export function planCgroups(paths: DriverPaths, request: CgroupRequest): CgroupPlan {
   const create: Operation[] = [];
-  const enter: Operation[] = [];
   const v1 = planV1(paths, request);
-  create.push(...v1.create);
-  enter.push(...v1.enter);
+  const limit = [...v1.create];
   const unified = paths.unified(request.containerId);
   if (unified !== undefined) {
     const directory = register("cgroup.v2");
@@ -53,16 +53,17 @@ export function planCgroups(paths: DriverPaths, request: CgroupRequest): CgroupP
       }),
     );
     if (paths.layout.kind === "v2") {
-      create.push(...writesV2(request.resources).flatMap((write) => planWrite(unified, write)));
+      limit.push(...planWrites(unified, writesV2(request.resources)));
       if (!isUnrestricted(request.deviceRules)) {
-        create.push(...planDeviceFilter(request.deviceRules, directory));
+        limit.push(...planDeviceFilter(request.deviceRules, directory));
       }
     }
   }
   const oomEventsPath = paths.oomEvents(request.containerId);
   return {
     create,
-    enter,
+    limit,
+    enter: v1.enter,
     mounts: paths.layout.kind === "v2" ? null : [...v1.hierarchies, ...unifiedMount(paths)],
     ...(unified !== undefined && { intoCgroup: register("cgroup.v2") }),
     ...(oomEventsPath !== undefined && { oomEventsPath }),
@@ -92,18 +93,28 @@ export function planEntry(groups: readonly { path: string; unified: boolean }[])
     enter.push(...enterGroup(path, procs));
   });
   const hasUnified = groups.some(({ unified }) => unified);
-  return { create, enter, mounts: [], ...(hasUnified && { intoCgroup: register("cgroup.v2") }) };
+  return {
+    create,
+    limit: [],
+    enter,
+    mounts: [],
+    ...(hasUnified && { intoCgroup: register("cgroup.v2") }),
+  };
 }
 
 function openProcs(directory: string, procs: Register): Operation {
   return call(
     "openat",
-    [AT.FDCWD, `${directory}/cgroup.procs`, O.WRONLY | O.CLOEXEC, 0],
+    [AT.FDCWD, `${directory}/tasks`, O.WRONLY | O.CLOEXEC, 0],
     `open the way into ${directory}`,
     { result: procs.register },
   );
 }
 
+/**
+ * By the process itself, which has one thread. Through `tasks`, not `cgroup.procs`: for a thread that moves itself the kernel does
+ * not stop all others from forking, which would mean to wait for all CPUs (RCU).
+ */
 function enterGroup(directory: string, procs: Register): Operation[] {
   return [call("write", [procs, Buffer.from("0"), 1], `enter ${directory}`)];
 }
@@ -150,7 +161,7 @@ function planV1(paths: DriverPaths, request: CgroupRequest): PlanV1 {
     const procs = register(`procs.${index++}`);
     create.push(
       makeDirectory(directory),
-      ...itsWrites.flatMap((write) => planWrite(directory, write)),
+      ...planWrites(directory, itsWrites),
       openProcs(directory, procs),
     );
     enter.push(...enterGroup(directory, procs));
@@ -175,7 +186,20 @@ function makeDirectory(path: string): Operation {
   });
 }
 
-function planWrite(directory: string, write: CgroupWrite): Operation[] {
+/** What follows each other and goes to the same file takes the same descriptor. */
+function planWrites(directory: string, writes: readonly CgroupWrite[]): Operation[] {
+  return writes.flatMap((write, index) => {
+    const before = writes[index - 1];
+    const isOpen = before?.file === write.file && before.optional === write.optional;
+    return planWrite(directory, write, { isOpen });
+  });
+}
+
+function planWrite(
+  directory: string,
+  write: CgroupWrite,
+  { isOpen }: { isOpen: boolean },
+): Operation[] {
   const file = register("limit");
   const text = Buffer.from(write.value);
   const open = call(
@@ -188,23 +212,22 @@ function planWrite(directory: string, write: CgroupWrite): Operation[] {
       ...(write.optional === true && { okErrors: ["ENOENT"] as const }),
     },
   );
-  const set = [
-    call("write", [file, text, text.length], write.reason, {
-      hints: {
-        EINVAL: `The kernel does not take ${JSON.stringify(write.value)} for ${write.file}`,
-        EBUSY: `${write.file} is below what is in use already`,
-      },
-    }),
-  ];
-  if (write.optional !== true) return [open, ...set];
+  const opening = isOpen ? [] : [open];
+  const set = call("write", [file, text, text.length], write.reason, {
+    hints: {
+      EINVAL: `The kernel does not take ${JSON.stringify(write.value)} for ${write.file}`,
+      EBUSY: `${write.file} is below what is in use already`,
+    },
+  });
+  if (write.optional !== true) return [...opening, set];
   return [
-    open,
+    ...opening,
     {
       control: "branch",
       reason: `${write.reason} where the kernel can`,
       ifNegative: file,
       then: [],
-      otherwise: set,
+      otherwise: [set],
     },
   ];
 }

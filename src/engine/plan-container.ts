@@ -5,7 +5,7 @@ import { ALL_DEVICES, DEFAULT_DEVICE_RULES, parseDeviceRule } from "../cgroups/d
 import { type ContainerPlan, planContainerLaunch } from "../launch/container-plan.ts";
 import { streamBits } from "../launch/frames.ts";
 import { FIRST_INHERITED_FD, type ProcessPlan } from "../launch/process-plan.ts";
-import { planOverlay } from "../layers/overlay-plan.ts";
+import { overlayClones, type OverlayPlan, planOverlay } from "../layers/overlay-plan.ts";
 import { maskedPaths, READ_ONLY_PATHS } from "../namespaces/masked-paths.ts";
 import type { NamespacePlan } from "../namespaces/namespaces.ts";
 import { defaultSysctls } from "../namespaces/network.ts";
@@ -66,6 +66,7 @@ export function planContainer(
     cgroup,
     joinPidfds: joined.registers,
   });
+  const overlay = overlayPlan(context, container);
   const unmasked = security.unmaskedPaths;
   const plan: ContainerPlan = {
     id: container.id,
@@ -74,7 +75,8 @@ export function planContainer(
     joinPidfds: joined.registers,
     idBase,
     cgroup,
-    rootfs: planRoot(context, container),
+    rootfs: planOverlay(overlay),
+    leftMounts: overlayClones(overlay),
     prepare: mounts.prepare,
     mounts: mounts.mounts,
     hostname: spec.hostname,
@@ -96,16 +98,16 @@ function pathsToMask(context: EngineContext): ReturnType<typeof maskedPaths> {
   return all.filter(({ path }) => existsSync(path));
 }
 
-function planRoot(context: EngineContext, container: StoredContainer): Operation[] {
+function overlayPlan(context: EngineContext, container: StoredContainer): OverlayPlan {
   const { id, idBase } = container;
   const { writable } = containerDirectories(context.places, id);
-  return planOverlay({
+  return {
     layers: containerLayers(context, container),
     writableDirectory: writable,
     ...(idBase === 0 ? {} : { userNamespace: register("userns") }),
     idBase,
     kernel: context.hostDetails.kernel,
-  });
+  };
 }
 
 function joinedProcesses(

@@ -29,7 +29,6 @@ import { planLoopback, planSysctls } from "../namespaces/network.ts";
 import {
   planBecomeRoot,
   planEndWithEngine,
-  planForked,
   planGuard,
   planHoldings,
   planMemoryEvents,
@@ -49,6 +48,8 @@ export interface ContainerPlan {
   readonly cgroup: CgroupPlan;
   /** Leaves the mounted root, detached, in register `rootfs`; uses register `userns` when there is one. Supervisor side. */
   readonly rootfs: readonly Operation[];
+  /** Detached mounts that `rootfs` leaves behind: they go with the host's tree. */
+  readonly leftMounts: readonly Register[];
   /** Other preparation on the supervisor side, before the mounts: user namespaces of `:me` binds. */
   readonly prepare: readonly Operation[];
   /** In the order of attaching. */
@@ -71,13 +72,17 @@ export interface ContainerPlan {
 export function planContainerLaunch(plan: ContainerPlan): Operation[] {
   return [
     ...planHoldings(plan.process),
-    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's ids are mapped", {
-      result: "mapped",
-    }),
+    call(
+      "eventfd2",
+      [0, O.CLOEXEC],
+      "make the signal that the container's groups and ids are there",
+      { result: "mapped" },
+    ),
     ...plan.cgroup.create,
-    ...planMemoryEvents(plan.cgroup),
     ...planFork(plan),
-    ...planForked(plan.cgroup),
+    // The container makes its own mounts private and its network meanwhile.
+    ...plan.cgroup.limit,
+    ...planMemoryEvents(plan.cgroup),
     ...planIdMaps(plan),
     ...planRlimits(limitsByTime(plan.rlimits).early, register("pid")),
     ...plan.rootfs,
@@ -195,7 +200,7 @@ function planIdMaps(plan: ContainerPlan): Operation[] {
     {
       control: "signal",
       eventfd: register("mapped"),
-      reason: "tell the container that its ids are mapped",
+      reason: "tell the container that its groups and its ids are there",
     },
   ];
 }
@@ -218,18 +223,18 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
       "open a place for the root",
       { result: "place" },
     ),
-    ...planOomScoreAdjust(plan.oomScoreAdjust),
-    ...plan.cgroup.enter,
-    ...(plan.namespaces.newCgroup ? planCgroupNamespace() : []),
-    ...(plan.namespaces.newTime ? planTimeNamespace(plan.timeOffsetSeconds) : []),
     ...(plan.namespaces.uts === "own" ? planHostname(plan.hostname, plan.domainname) : []),
     ...(plan.namespaces.network === "own" ? planLoopback() : []),
     {
       control: "wait",
       for: register("mapped"),
       until: "readable",
-      reason: "wait until the ids are mapped",
+      reason: "wait until the groups and the ids are there",
     },
+    ...planOomScoreAdjust(plan.oomScoreAdjust),
+    ...plan.cgroup.enter,
+    ...(plan.namespaces.newCgroup ? planCgroupNamespace() : []),
+    ...(plan.namespaces.newTime ? planTimeNamespace(plan.timeOffsetSeconds) : []),
     ...(plan.idBase === 0 ? [] : planBecomeRoot()),
     ...planKeyring(plan.id),
     ...plan.mounts.filter(({ side }) => side === "container").flatMap(({ make }) => make),
@@ -242,7 +247,7 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
     },
     ...planSysctls(plan.sysctls.usual, { proc, mayFail: true }),
     ...planSysctls(plan.sysctls.asked, { proc, mayFail: false }),
-    ...planEnterRoot(),
+    ...planEnterRoot(plan.leftMounts),
     ...attachMounts(plan.mounts, register("rootfs")),
     ...(plan.process.tty ? planTerminal(plan) : []),
     ...openTarget({
@@ -260,10 +265,13 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
 }
 
 /** From here on the host's tree is out of reach. Source: pivot_root(2), "pivot_root(".", ".")". */
-function planEnterRoot(): Operation[] {
+function planEnterRoot(leftMounts: readonly Register[]): Operation[] {
   const flags = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH;
+  const attach = (mount: Register, reason: string): Operation =>
+    call("move_mount", [mount, "", register("place"), "", flags], reason);
   return [
-    call("move_mount", [register("rootfs"), "", register("place"), "", flags], "mount the root"),
+    ...leftMounts.map((mount) => attach(mount, "put what only the root's making needed there")),
+    attach(register("rootfs"), "mount the root"),
     call("fchdir", [register("rootfs")], "enter the root"),
     call("pivot_root", [".", "."], "make it the root"),
     call("umount2", [".", MNT_DETACH], "let go of the host's tree"),

@@ -104,10 +104,14 @@ function planForkFromInside(plan: ExecPlan): Operation[] {
       hints: HINTS,
       child: [
         ...planEnter(plan, CLONE.NEWPID, []),
-        ...planPart(),
+        ...planPart(process),
         ...(process.tty
           ? [0, 1, 2].map((fd) =>
-              call("dup3", [register("slave"), fd, 0], `connect descriptor ${fd} to the terminal`),
+              call(
+                "dup3",
+                [register("slot.slave"), fd, 0],
+                `connect descriptor ${fd} to the terminal`,
+              ),
             )
           : planStreams(process)),
         ...planLeaveDescriptorsEarly(),

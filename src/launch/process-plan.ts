@@ -52,7 +52,7 @@ const ENGINE_FD = 3;
 const MSG_NOSIGNAL = 0x4000;
 const SIGKILL = 9;
 const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_NAME: 15, SET_NO_NEW_PRIVS: 38 };
-const CLOSE_RANGE = { UNSHARE: 2, CLOEXEC: 4 };
+const CLOSE_RANGE = { UNSHARE: 2 };
 const ROOT_DIRECTORY = O.DIRECTORY | O.CLOEXEC;
 
 /**
@@ -93,22 +93,35 @@ export function planHoldings(plan: ProcessPlan): Operation[] {
         ]
       : []),
     ...(plan.tty ? [] : planPipes(plan)),
-    ...["slot.pidfd", "slot.terminal", "slot.memory"].map((slot) =>
+    ...slots(plan).map((slot) =>
       call("fcntl", [register("directory"), F_DUPFD_CLOEXEC, 0], "keep a place for a descriptor", {
         result: slot,
       }),
     ),
     ...planPipe("executed", "see the program start"),
-    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's tree is ready", {
-      result: "prepared",
-    }),
     call("eventfd2", [0, O.CLOEXEC], "make the signal that the container has its own descriptors", {
       result: "parted",
     }),
+    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's tree is ready", {
+      result: "prepared",
+    }),
+    call(
+      "fcntl",
+      [register("directory"), F_DUPFD_CLOEXEC, 0],
+      "mark what serves preparation only",
+      {
+        result: "preparation",
+      },
+    ),
   ];
 }
 
 const F_DUPFD_CLOEXEC = 1030;
+
+/** Places below what only the preparation needs, for what is opened later and stays. */
+function slots({ tty }: ProcessPlan): string[] {
+  return ["slot.pidfd", "slot.memory", ...(tty ? ["slot.terminal", "slot.slave"] : [])];
+}
 
 /**
  * A launch that is not done when its engine dies would be nobody's. Who asks after its death was set sees a dead engine.
@@ -177,7 +190,7 @@ export function planForked({ intoCgroup }: CgroupPlan): Operation[] {
 /** After the container side has parted: the supervisor keeps what it needs and watches over the process. */
 export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Operation[] {
   const childEnds = plan.tty
-    ? []
+    ? ["slot.slave"]
     : [...(plan.openStdin ? ["stdin.read"] : []), "stdout.write", "stderr.write"];
   const keep = (held: string, slot: string): Operation[] => [
     call("dup3", [register(held), register(slot), O.CLOEXEC], "keep a descriptor"),
@@ -219,11 +232,10 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
           ),
         ]
       : []),
-    call("close", [register("executed.write")], "leave this end to the container"),
     call(
       "close_range",
-      [register("prepared"), 0xffffffff, 0],
-      "close what only the preparation needed",
+      [register("executed.write"), 0xffffffff, 0],
+      "leave the program's end to the container, and close what only the preparation needed",
     ),
     {
       control: "wait",
@@ -259,20 +271,24 @@ export function planBecomeRoot(): Operation[] {
 /** From the container's tree to the program: own descriptors, credentials, confinement, exec. Container side. */
 export function planProgram(plan: ProcessPlan): Operation[] {
   return [
-    ...planPart(),
+    ...planPart(plan),
     call("setsid", [], "start a session"),
-    ...(plan.tty ? planControllingTerminal("slave") : planStreams(plan)),
+    ...(plan.tty ? planControllingTerminal("slot.slave") : planStreams(plan)),
     ...planLeaveDescriptors(),
     ...planConfinedProgram(plan),
   ];
 }
 
 /** Until here both sides of the fork have one table of descriptors. */
-export function planPart(): Operation[] {
+export function planPart(plan: ProcessPlan): Operation[] {
   return [
+    ...(plan.tty
+      ? [call("dup3", [register("slave"), register("slot.slave"), O.CLOEXEC], "keep a descriptor")]
+      : []),
+    // Without those of the preparation: the supervisor closes them, which takes a while, as the program is being started.
     call(
       "close_range",
-      [3, 0xffffffff, CLOSE_RANGE.UNSHARE | CLOSE_RANGE.CLOEXEC],
+      [register("preparation"), 0xffffffff, CLOSE_RANGE.UNSHARE],
       "get descriptors of its own",
     ),
     { control: "signal", eventfd: register("parted"), reason: "tell the supervisor" },

@@ -66,10 +66,24 @@ export function planOverlay(plan: OverlayPlan): Operation[] {
     );
   }
   if (count === 0) throw new TiffinError("internal", "An overlay needs at least one layer");
-  const [major, minor] = plan.kernel;
-  // Descriptors of detached mounts as layers: composefs-rs issue 64 tells how 6.13 refuses them; 6.15 takes them.
-  const byDescriptor = major > 6 || (major === 6 && minor >= 15);
-  return [...(byDescriptor ? planByDescriptor(plan) : planStaged(plan)), checkWritable()];
+  return [...(isByDescriptor(plan) ? planByDescriptor(plan) : planStaged(plan)), checkWritable()];
+}
+
+/** Descriptors of detached mounts as layers: composefs-rs issue 64 tells how 6.13 refuses them; 6.15 takes them. */
+function isByDescriptor({ kernel: [major, minor] }: OverlayPlan): boolean {
+  return major > 6 || (major === 6 && minor >= 15);
+}
+
+/**
+ * The mounts that only the making of the overlay needed, still detached. The last descriptor of a detached mount ends with a wait
+ * for all CPUs (RCU), each by itself: whoever attaches them where a whole tree is unmounted anyway waits once. Pure.
+ */
+export function overlayClones(plan: OverlayPlan): Register[] {
+  if (!isByDescriptor(plan)) return [];
+  const shared = sharedDirectory(plan.layers);
+  const layers =
+    shared === null ? plan.layers.map((_, index) => `overlay.lower.${index}`) : ["overlay.shared"];
+  return [...layers, "overlay.writable"].map(register);
 }
 
 /**
