@@ -221,11 +221,11 @@ function notAccessible(path: string, result: number): TiffinError {
 }
 
 /** @throws invalid-argument when it is missing and not to be made */
-function bindSource({ source, createSource }: MountPoint): string {
+export function bindSource({ source, createSource }: MountPoint): string {
   if (existsSync(source)) return realpathSync(source);
   if (createSource) return source;
   throw invalidArgument(
-    `Invalid mount config for type "bind": bind source path does not exist: ${source}`,
+    `invalid mount config for type "bind": bind source path does not exist: ${source}`,
     `Make it first (mkdir -p ${source}), or use -v, which does`,
   );
 }

@@ -4,7 +4,7 @@ import { LOCAL_DRIVER } from "../volumes/index.ts";
 import type { Container, ContainerSpec, MountPoint, MountSpec } from "./types.ts";
 
 /** A container by what the user calls it. @throws not-found */
-type FindContainer = (name: string) => Container;
+type FindContainer = (name: string) => Pick<Container, "spec">;
 
 /**
  * What is mounted where in a new container, by docker's rules: mounts of other containers, then those asked for in their
@@ -62,7 +62,7 @@ function mountsOf(find: FindContainer, text: string): MountPoint[] {
     }));
 }
 
-function findContainer(find: FindContainer, name: string): Container {
+function findContainer(find: FindContainer, name: string): Pick<Container, "spec"> {
   try {
     return find(name);
   } catch (error) {

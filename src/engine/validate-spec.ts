@@ -9,6 +9,7 @@ import {
 import { validateSysctls } from "../namespaces/network.ts";
 import { planRlimits } from "../namespaces/rlimits.ts";
 import { planTmpfs } from "../namespaces/user-mounts.ts";
+import { bindSource } from "./container-mounts.ts";
 import type { EngineContext } from "./context.ts";
 import { checkMountTarget } from "./mount-target.ts";
 import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
@@ -46,7 +47,7 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
       throw invalidArgument(
         `Invalid bind mount source "${mount.source}": it must be an absolute path`,
       );
-    }
+    } else if (mount.type === "bind") bindSource(mount);
   });
   if (spec.workingDirectory !== "" && !spec.workingDirectory.startsWith("/")) {
     throw invalidArgument(

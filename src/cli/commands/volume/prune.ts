@@ -41,9 +41,8 @@ async function run(context: Context): Promise<number> {
       total: "Total reclaimable space:",
     });
   }
-  if (!given.get(force) && !(await confirm(context, warning(isAll)))) {
-    throw failure("volume prune has been cancelled");
-  }
+  // To say no is no failure, as in docker.
+  if (!given.get(force) && !(await confirm(context, warning(isAll)))) return 0;
   const report = await context.api.json("POST", "/volumes/prune", { query });
   return printReport(context, report as PruneReport, {
     heading: "Deleted Volumes:",
