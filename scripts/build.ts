@@ -13,7 +13,12 @@ const front = join(root, "native/build/front");
 const unfinished = `${output}.new`;
 
 /** The wiring, and the code of each thread: threads are found by their embedded names. */
-const entrypoints = ["src/main.ts", "src/kernel/blocking-worker.ts", "src/layers/unpack-worker.ts"];
+const entrypoints = [
+  "src/main.ts",
+  "src/kernel/blocking-worker.ts",
+  "src/layers/unpack-worker.ts",
+  "src/layers/tree-worker.ts",
+];
 
 function run(command: string[], what: string): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd: root });

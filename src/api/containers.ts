@@ -1,6 +1,7 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import type { WaitCondition, WaitResult } from "../engine/types.ts";
 import { isAtLeast } from "./api-version.ts";
+import { archiveRoutes } from "./container-archive.ts";
 import { attachContainer } from "./container-attach.ts";
 import { readContainerSpec } from "./container-config.ts";
 import { formatInspect } from "./container-json.ts";
@@ -27,6 +28,7 @@ export const containerRoutes: readonly Route[] = [
   { method: "POST", path: "/containers/{name}/attach", handler: attachContainer },
   { method: "POST", path: "/containers/{name}/resize", handler: resizeContainer },
   { method: "DELETE", path: "/containers/{name}", handler: removeContainer },
+  ...archiveRoutes,
 ];
 
 async function createContainer(request: ApiRequest): Promise<JsonReply> {

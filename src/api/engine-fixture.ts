@@ -1,7 +1,9 @@
 import { TiffinError } from "../base/error.ts";
 import { INITIAL_STATE } from "../engine/container-table.ts";
-import type { Engine, HostFacts, Isolation } from "../engine/engine.ts";
 import { planMountPoints } from "../engine/plan-mount-points.ts";
+import type { CommitRequest } from "../engine/commit-container.ts";
+import type { ArchiveWrite, PathArchive } from "../engine/container-archive.ts";
+import type { Change, Engine, HostFacts, Isolation, PathStatus } from "../engine/engine.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
 import type { VolumeVerbs } from "../engine/volume-verbs.ts";
 import type {
@@ -100,6 +102,9 @@ const fixtureVolumes: VolumeVerbs = {
   users: () => [],
   size: () => Promise.resolve(0),
 };
+async function* pieces(...texts: string[]): AsyncIterable<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text);
+}
 
 export class FixtureEngine implements Engine {
   readonly id = "fixture";
@@ -112,6 +117,9 @@ export class FixtureEngine implements Engine {
   readonly started: string[] = [];
   readonly sentEvents: EngineEvent[] = [];
   logChunks: Uint8Array[] = [];
+  readonly written: { bytes: number; asContainerUser: boolean; keepsKinds: boolean }[] = [];
+  readonly commits: CommitRequest[] = [];
+  changed: Change[][] = [];
   /** Live streams: those that the server has not ended yet. */
   open = 0;
   private readonly execsById = new Map<string, Exec>();
@@ -248,6 +256,50 @@ export class FixtureEngine implements Engine {
     yield [];
   }
 
+  /** There is one file, /etc/motd. */
+  async statPath(name: string, path: string): Promise<PathStatus> {
+    this.container(name);
+    if (path === "/etc/motd") {
+      return {
+        name: "motd",
+        sizeBytes: 5,
+        mode: 0o104755,
+        mtimeNs: 1_500_000_000n,
+        linkTarget: "",
+      };
+    }
+    throw new TiffinError("not-found", `Could not find the file ${path} in container ${name}`);
+  }
+
+  async readPath({ name, path }: { name: string; path: string }): Promise<PathArchive> {
+    const status = await this.statPath(name, path);
+    return { status, chunks: pieces("an ", "archive"), close: () => Promise.resolve() };
+  }
+
+  async writePath(request: ArchiveWrite): Promise<void> {
+    await this.statPath(request.name, request.path);
+    const { archive, asContainerUser, keepsKinds } = request;
+    let bytes = 0;
+    for await (const chunk of archive) bytes += chunk.length;
+    this.written.push({ bytes, asContainerUser, keepsKinds });
+  }
+
+  async *changes(name: string): AsyncIterable<Change[]> {
+    this.container(name);
+    yield* this.changed;
+  }
+
+  async *exportContainer(name: string): AsyncIterable<Uint8Array> {
+    this.container(name);
+    yield* pieces("all ", "files");
+  }
+
+  async commitContainer(request: CommitRequest): Promise<string> {
+    this.container(request.name);
+    this.commits.push(request);
+    return fixtureImage.id;
+  }
+
   systemCheck(): Promise<[]> {
     return Promise.resolve([]);
   }
@@ -368,6 +420,10 @@ export class FixtureImages implements ImageStore {
   async importRootfs(archive: AsyncIterable<Uint8Array>): Promise<string> {
     for await (const chunk of archive) this.loadedBytes += chunk.length;
     return fixtureImage.id;
+  }
+
+  commit(): Promise<string> {
+    return Promise.resolve(fixtureImage.id);
   }
 
   tag(): void {

@@ -28,6 +28,9 @@ export interface StreamReply {
   readonly headersFirst: boolean;
   /** Ends the answer when it resolves. An error before the first byte is answered as any error. */
   readonly write: (sink: Sink) => Promise<void>;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Called instead of `write` when the client left before. */
+  readonly abandon: () => void;
 }
 
 /** Where a stream goes. */
@@ -73,7 +76,18 @@ export function text(
 export function stream(
   contentType: string,
   write: (sink: Sink) => Promise<void>,
-  options: { headersFirst?: boolean } = {},
+  options: {
+    headersFirst?: boolean;
+    headers?: Readonly<Record<string, string>>;
+    abandon?: () => void;
+  } = {},
 ): StreamReply {
-  return { kind: "stream", contentType, headersFirst: options.headersFirst ?? false, write };
+  return {
+    kind: "stream",
+    contentType,
+    headersFirst: options.headersFirst ?? false,
+    headers: options.headers ?? {},
+    abandon: options.abandon ?? (() => undefined),
+    write,
+  };
 }

@@ -1,3 +1,4 @@
+import { commitRoutes } from "./commit.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
@@ -12,6 +13,7 @@ import { volumeRoutes } from "./volumes.ts";
 export const apiRoutes: readonly Route[] = [
   ...systemRoutes,
   ...containerRoutes,
+  ...commitRoutes,
   ...execRoutes,
   // Before images: `/images/search` is no image.
   ...unsupportedRoutes,

@@ -123,7 +123,7 @@ async function answerRequest(
 }
 
 function abandon(reply: Reply): void {
-  if (reply.kind === "hijack") reply.abandon();
+  if (reply.kind === "hijack" || reply.kind === "stream") reply.abandon();
 }
 
 async function carry(running: Promise<void>, end: () => void): Promise<void> {
@@ -238,7 +238,9 @@ async function sendStream(
   response: ServerResponse,
 ): Promise<void> {
   const start = (): void => {
-    if (!response.headersSent) response.writeHead(200, { "Content-Type": reply.contentType });
+    if (!response.headersSent) {
+      response.writeHead(200, { "Content-Type": reply.contentType, ...reply.headers });
+    }
   };
   if (reply.headersFirst) {
     start();
@@ -290,7 +292,7 @@ async function sendRaw(
     readInto: () => Promise.resolve(),
     write: (chunk) => writeAndDrain(socket, chunk),
   };
-  socket.write(rawHead(200, { ...headers, "Content-Type": reply.contentType }));
+  socket.write(rawHead(200, { ...headers, "Content-Type": reply.contentType, ...reply.headers }));
   await reply.write(connection);
 }
 

@@ -112,6 +112,9 @@ function sharedMemory(
   return [planSharedMemory(spec.shmBytes)];
 }
 
+/** What the engine gives each container in /etc. */
+export const ETC_FILES = ["hosts", "hostname", "resolv.conf"] as const;
+
 /** Files of the container's own over the image's; whoever shares another's network shares its files too. */
 function etcFiles(context: EngineContext, container: StoredContainer): DetachedMount[] {
   const { networkMode } = container.spec;
@@ -119,7 +122,7 @@ function etcFiles(context: EngineContext, container: StoredContainer): DetachedM
     ? context.containers.find(networkMode.slice("container:".length))
     : container;
   const { files } = containerDirectories(context.places, owner.id);
-  return ["hosts", "hostname", "resolv.conf"].map((name, index) =>
+  return ETC_FILES.map((name, index) =>
     planBind(
       {
         source: join(files, name),

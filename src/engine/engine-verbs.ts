@@ -1,5 +1,8 @@
 import { diskUsage } from "../layers/writable-layer.ts";
 import { attachContainer } from "./attach-container.ts";
+import { commitContainer } from "./commit-container.ts";
+import { readContainerPath, statContainerPath, writeContainerPath } from "./container-archive.ts";
+import { containerChanges, exportContainer } from "./container-changes.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { containerLogs, copyContainerLogs } from "./container-logs.ts";
 import { containerStats } from "./container-stats.ts";
@@ -46,6 +49,12 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     logs: (name, request, signal) => containerLogs(context, name, request, signal),
     copyLogs: (name, request, signal) => copyContainerLogs(context, name, request, signal),
     stats: (request, signal) => containerStats(context, request, signal),
+    statPath: (name, path) => statContainerPath(context, name, path),
+    readPath: (request) => readContainerPath(context, request),
+    writePath: (request) => writeContainerPath(context, request),
+    changes: (name, signal) => containerChanges(context, name, signal),
+    exportContainer: (name, signal) => exportContainer(context, name, signal),
+    commitContainer: (request) => commitContainer(context, request),
     createExec: async (name, spec) => createExec(context, name, spec),
     startExec: (id, options) => startExec(context, id, options),
     exec: (id) => execs.find(id),

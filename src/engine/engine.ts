@@ -1,5 +1,9 @@
 import type { CopyRequest } from "../logs/index.ts";
 import type { ImageStore } from "../images/image-store.ts";
+import type { Change } from "../layers/changes.ts";
+import type { PathStatus } from "../layers/resolve-path.ts";
+import type { CommitRequest } from "./commit-container.ts";
+import type { ArchiveWrite, PathArchive } from "./container-archive.ts";
 import type { ContainerStats, StatsRequest } from "./container-stats.ts";
 import type {
   AttachRequest,
@@ -15,6 +19,8 @@ import type {
   WaitResult,
 } from "./types.ts";
 import type { VolumeVerbs } from "./volume-verbs.ts";
+
+export type { Change, PathStatus };
 
 /** What a plan would do, as data for --explain and --dry-run. */
 export interface ExplainedStep {
@@ -134,6 +140,19 @@ export interface Engine {
 
   /** What containers use, once or once a second. @throws not-found for a name, at once */
   stats(request: StatsRequest, signal: AbortSignal): AsyncIterable<ContainerStats[]>;
+
+  /** What a path in a container is, running or not. @throws not-found in docker's words */
+  statPath(name: string, path: string): Promise<PathStatus>;
+  /** The same, and an archive of what is there. @throws not-found */
+  readPath(request: { name: string; path: string; signal: AbortSignal }): Promise<PathArchive>;
+  /** @throws not-found; invalid-argument (no directory, a bad archive); permission-denied (read-only) */
+  writePath(request: ArchiveWrite): Promise<void>;
+  /** What the container has changed, in the order of the paths. */
+  changes(name: string, signal: AbortSignal): AsyncIterable<readonly Change[]>;
+  /** The container's root as a tar archive, without volumes. */
+  exportContainer(name: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Makes an image from a container's changes; its id. @throws conflict; invalid-argument (reference, changes) */
+  commitContainer(request: CommitRequest): Promise<string>;
 
   /** @throws conflict when the container does not run */
   createExec(name: string, spec: ExecSpec): Promise<{ id: string }>;

@@ -26,6 +26,13 @@ export function observeImages(store: ImageStore, events: EventHub): ImageStore {
       tell("import", id, options.reference ?? id);
       return id;
     },
+    commit: async (commit) => {
+      const id = await store.commit(commit);
+      if (commit.reference !== undefined) {
+        tell("tag", id, familiarReference(parseReference(commit.reference)));
+      }
+      return id;
+    },
     tag: (source, target) => {
       store.tag(source, target);
       tell("tag", idOf(store, target), familiarReference(parseReference(target)));

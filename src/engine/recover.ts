@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { bootedAtNano, monotonicMs, realtimeNano } from "../kernel/clock.ts";
 import type { ExitRecord } from "../launch/supervisor-connection.ts";
+import { thaw } from "./commit-container.ts";
 import { containersDirectory, runDirectory } from "./container-directories.ts";
 import { type Loss, settleExit, watchContainer } from "./container-exit.ts";
 import type { StoredContainer } from "./container-table.ts";
@@ -101,6 +102,8 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
       ...(isRunning(container) ? {} : startedState(container, startOf(context, id))),
     },
   });
+  // A commit that was cut off has stopped its processes; a pause is recorded.
+  if (state.status === "running") thaw(context, id);
   watchContainer(context, id, process);
   process.adopt(reached.connection, reached.pid);
 }

@@ -1,3 +1,4 @@
+import type { ImageCommit } from "./commit-image.ts";
 import type { HistoryEntry } from "./image-history.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { ImageUser } from "./plan-removal.ts";
@@ -80,6 +81,8 @@ export interface ImageStore {
     archive: AsyncIterable<Uint8Array>,
     options: { reference?: string; changes?: readonly string[]; message?: string; source?: string },
   ): Promise<string>;
+  /** Makes an image from another one, a layer and a configuration. Resolves to the id. */
+  commit(commit: ImageCommit): Promise<string>;
   /** @throws not-found, invalid-argument */
   tag(source: string, target: string): void;
   /** Brings in an image from anywhere: its layers are unpacked, its names set. Resolves to the id. On an error nothing stays. */

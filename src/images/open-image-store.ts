@@ -7,6 +7,7 @@ import { chainId } from "../layers/chain-id.ts";
 import { decompress } from "../layers/decompress.ts";
 import { type LayerStore, visibleLayers } from "../layers/layer-store.ts";
 import { ArchiveSpool } from "./archive-spool.ts";
+import { commitImage, type ImageCommit } from "./commit-image.ts";
 import { openContentStore } from "./content-store.ts";
 import { checkImages, collectGarbage, type ImagePlaces, releaseContent } from "./garbage.ts";
 import { parseImageConfig } from "./image-config.ts";
@@ -96,6 +97,15 @@ class SqliteImageStore implements ImageStore {
 
   async importRootfs(archive: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<string> {
     return await importRootfs(this.places, archive, options);
+  }
+
+  async commit(commit: ImageCommit): Promise<string> {
+    const { id, manifestDigest } = this.rowOf(commit.parent);
+    const parent = {
+      config: this.configOf(id),
+      manifestBytes: this.places.content.read(manifestDigest),
+    };
+    return await commitImage(this.places, parent, commit);
   }
 
   tag(source: string, target: string): void {

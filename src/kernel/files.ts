@@ -34,11 +34,8 @@ export interface DirectoryEntry {
 }
 
 function path(name: string): Uint8Array {
-  const bytes = encodeFileName(name);
-  if (bytes.includes(0)) throw syscallError("open", ERRNO.EINVAL, `use ${JSON.stringify(name)}`);
-  const terminated = Buffer.alloc(bytes.length + 1);
-  bytes.copy(terminated);
-  return terminated;
+  if (name.includes("\0")) throw syscallError("open", ERRNO.EINVAL, `use ${JSON.stringify(name)}`);
+  return encodeFileName(`${name}\0`);
 }
 
 function check(result: number, call: string, doing: string): number {
@@ -46,21 +43,25 @@ function check(result: number, call: string, doing: string): number {
   return result;
 }
 
+/** The kernel's form of each way to open; most callers have a constant. */
+const structures = new WeakMap<OpenHow, Uint8Array>();
+
+function structureOf(how: OpenHow): Uint8Array {
+  const known = structures.get(how);
+  if (known !== undefined) return known;
+  const structure = Buffer.alloc(24);
+  structure.writeUInt32LE((how.flags | O.CLOEXEC) >>> 0, 0);
+  structure.writeUInt32LE(how.mode ?? 0, 8);
+  structure.writeUInt32LE(how.resolve ?? 0, 16);
+  structures.set(how, structure);
+  return structure;
+}
+
 /** openat2(2) with O_CLOEXEC: a descriptor, or the negative errno. */
 export function openat2Raw(directory: number, name: string, how: OpenHow): number {
-  const structure = new BigUint64Array([
-    BigInt(how.flags | O.CLOEXEC),
-    BigInt(how.mode ?? 0),
-    BigInt(how.resolve ?? 0),
-  ]);
+  const structure = structureOf(how);
   for (;;) {
-    const result = syscallRaw(
-      "openat2",
-      directory,
-      path(name),
-      new Uint8Array(structure.buffer),
-      24,
-    );
+    const result = syscallRaw("openat2", directory, path(name), structure, 24);
     // EAGAIN: a rename elsewhere raced with a resolution of `..`; the kernel asks for another try.
     if (result !== -ERRNO.EAGAIN && result !== -ERRNO.EINTR) return result;
   }
@@ -163,10 +164,12 @@ export function readlinkat(directory: number, name: string): string {
 
 const STATX_SIZE = 256;
 const STATX_BASIC_STATS = 0x7ff;
+/** Filled and read before a look returns. */
+const statusBytes = Buffer.alloc(STATX_SIZE);
 
 /** Status of a name (a link itself), or of the descriptor when the name is ""; null when there is no such name. */
 export function statusAt(directory: number, name: string): FileStatus | null {
-  const bytes = Buffer.alloc(STATX_SIZE);
+  const bytes = statusBytes;
   const flags = AT.SYMLINK_NOFOLLOW | AT.EMPTY_PATH;
   const result = syscallRaw("statx", directory, path(name), flags, STATX_BASIC_STATS, bytes);
   if (result === -ERRNO.ENOENT) return null;
@@ -268,6 +271,36 @@ export function writeAll(descriptor: number, data: Uint8Array, position: number)
     rest = rest.subarray(written);
     at += written;
   }
+}
+
+/** Reads at a position (in bytes) into `bytes`; fewer than asked only at the end of the file. */
+export function readAt(descriptor: number, bytes: Uint8Array, position: number): number {
+  let filled = 0;
+  while (filled < bytes.length) {
+    const rest = bytes.subarray(filled);
+    const result = syscallRaw("pread64", descriptor, rest, rest.length, position + filled);
+    if (result === -ERRNO.EINTR) continue;
+    if (check(result, "pread64", `read ${rest.length} bytes`) === 0) break;
+    filled += result;
+  }
+  return filled;
+}
+
+/** What kind of file system holds an open file (O_PATH will do), and whether it is mounted read-only there (statfs(2)). */
+export function fileSystemOf(descriptor: number): { type: number; readOnly: boolean } {
+  const bytes = Buffer.alloc(120);
+  check(syscallRaw("fstatfs", descriptor, bytes), "fstatfs", "look at a file system");
+  // ST_RDONLY is 1; f_flags stands after eleven words (and f_fsid and f_namelen) on 64-bit machines.
+  return { type: bytes.readUInt32LE(0), readOnly: (bytes.readUInt32LE(80) & 1) !== 0 };
+}
+
+/**
+ * Sets the mode of exactly what a descriptor from O_PATH holds; never of what a link of that name leads to, which fchmodat
+ * would do (and a link in a container leads to the host's files).
+ */
+export function chmodHeld(descriptor: number, mode: number): void {
+  const target = path(`/proc/self/fd/${descriptor}`);
+  check(syscallRaw("fchmodat", AT.FDCWD, target, mode), "fchmodat", "set a mode");
 }
 
 /** Writes all of a file system to disk. Blocks, for seconds on a busy disk: not for the engine's event loop. */

@@ -60,7 +60,13 @@ export function cString(text: string): Uint8Array {
 
 /** One system call: its result, or the negative errno. Strings go as NUL-terminated bytes. */
 export function syscallRaw(call: string, ...args: SyscallArgument[]): number {
-  return addon.syscall(numberOf(call), ...args.map(word));
+  // Nearly all callers bring words: a copy of the list would cost as much as a short call.
+  const words = args.some(isText) ? args.map(word) : (args as Word[]);
+  return addon.syscall(numberOf(call), ...words);
+}
+
+function isText(argument: SyscallArgument): argument is string {
+  return typeof argument === "string";
 }
 
 /** One system call that must succeed. @throws the error of {@link syscallError} */

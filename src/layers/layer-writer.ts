@@ -1,5 +1,5 @@
-import { type ErrnoName, ERRNO } from "../base/errno.ts";
-import { messageOf, TiffinError } from "../base/error.ts";
+import { ERRNO } from "../base/errno.ts";
+import { TiffinError } from "../base/error.ts";
 import {
   closeDescriptor,
   type FileStatus,
@@ -21,7 +21,9 @@ import {
 } from "../kernel/files.ts";
 import { O, RESOLVE, S_IF } from "../kernel/flags.ts";
 import { encodeFileName } from "../kernel/file-name.ts";
-import { errnoOf, syscallError } from "../kernel/syscall.ts";
+import { syscallError } from "../kernel/syscall.ts";
+import { isContent } from "./archive-attributes.ts";
+import { checkNumbers, inEntry, refused } from "./entry-checks.ts";
 import { LayerTree, type OpenParent } from "./layer-tree.ts";
 import { removeTreeSync } from "./remove-tree.ts";
 import { isDirectory, isWhiteout } from "./stack.ts";
@@ -268,15 +270,6 @@ export class LayerWriter {
   }
 }
 
-/**
- * Overlay's own attributes are no content of a layer: an archive that sets them could point into other layers. Labels
- * and measurements of the host's security modules are the host's to give.
- */
-function isContent(attribute: string): boolean {
-  if (/^(trusted|user)\.overlay\./.test(attribute)) return false;
-  return !["security.selinux", "security.ima", "security.evm"].includes(attribute);
-}
-
 /** The names of a path in an archive. @throws invalid-argument for one that could lead out */
 function safeComponents(path: string, limits: UnpackLimits): string[] {
   if (path === "") throw refused("its name is empty");
@@ -292,59 +285,8 @@ function safeComponents(path: string, limits: UnpackLimits): string[] {
   return names;
 }
 
-/** The last id means "leave it as it is" to the kernel, and would leave the file to root. */
-function checkNumbers(entry: TarEntry): void {
-  for (const id of [entry.uid, entry.gid]) {
-    if (id < 0 || id >= 0xffffffff) throw refused(`${id} is no user or group id`);
-  }
-  const { deviceMajor, deviceMinor } = entry;
-  if (deviceMajor > 0xfff || deviceMinor > 0xfffff || deviceMajor < 0 || deviceMinor < 0) {
-    throw refused(`${deviceMajor}:${deviceMinor} is no device number`);
-  }
-}
-
-function refused(problem: string): TiffinError {
-  return new TiffinError("invalid-argument", problem);
-}
-
 function tooMuch(problem: string): TiffinError {
   return new TiffinError("invalid-argument", problem, {
     hint: "The archive may be made to fill the disk: use it only when you trust where it comes from",
   });
-}
-
-const FAULTS_OF_THE_ENTRY: readonly ErrnoName[] = [
-  "ENOTDIR",
-  "ELOOP",
-  "EINVAL",
-  "ENAMETOOLONG",
-  "EFBIG",
-  "EOVERFLOW",
-  "ERANGE",
-  "E2BIG",
-];
-
-/** Runs one step of an entry; an error gets the entry's name and position. */
-function inEntry(entry: TarEntry, step: () => void): void {
-  try {
-    step();
-  } catch (error) {
-    const errno = errnoOf(error);
-    const byEntry = errno !== undefined && FAULTS_OF_THE_ENTRY.includes(errno);
-    const known = error instanceof TiffinError ? error : null;
-    const name = entry.path.length > 200 ? `${entry.path.slice(0, 200)}…` : entry.path;
-    throw new TiffinError(
-      byEntry ? "invalid-argument" : (known?.code ?? "internal"),
-      `Cannot unpack entry ${JSON.stringify(name)} (at byte ${entry.position}): ${messageOf(error)}`,
-      {
-        cause: error,
-        ...(known?.hint === undefined ? {} : { hint: known.hint }),
-        details: {
-          entry: entry.path,
-          position: entry.position,
-          ...(errno === undefined ? {} : { errno }),
-        },
-      },
-    );
-  }
 }

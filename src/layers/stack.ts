@@ -58,6 +58,11 @@ export function isDirectory(status: FileStatus): boolean {
   return (status.mode & S_IFMT) === S_IF.DIR;
 }
 
+/** True for an open directory that hides what lower layers have under its name. */
+export function isOpaqueDirectory(directory: number): boolean {
+  return fgetxattr(directory, OPAQUE_ATTRIBUTE)?.[0] === 0x79;
+}
+
 /** `./a//b/` -> `["a", "b"]`; `..` stays. */
 export function componentsOf(path: string): string[] {
   return path.split("/").filter((name) => name !== "" && name !== ".");
@@ -199,7 +204,7 @@ export class Stack {
   private isOpaque(layer: number, path: string): boolean {
     const descriptor = this.open({ layer, path }, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     try {
-      return fgetxattr(descriptor, OPAQUE_ATTRIBUTE)?.[0] === 0x79;
+      return isOpaqueDirectory(descriptor);
     } finally {
       closeDescriptor(descriptor);
     }

@@ -83,12 +83,27 @@ export function parseNumber(bytes: Uint8Array, name: string, position: number): 
     }
     return Number(value);
   }
+  const plain = octalDigits(bytes);
+  if (plain >= 0) return plain;
   const digits = Buffer.from(bytes).toString("latin1").replace(/\0.*$/s, "").trim();
   if (digits === "") return 0;
   if (!/^[0-7]+$/.test(digits)) {
     throw badArchive(position, `the ${name} ${JSON.stringify(digits)} is not a number`);
   }
   return Number.parseInt(digits, 8);
+}
+
+/** The usual form, digits up to a NUL, a space or the end, without a string on the way; -1 for all others. */
+function octalDigits(bytes: Uint8Array): number {
+  let value = 0;
+  let at = 0;
+  for (; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte === 0) break;
+    if (byte < 0x30 || byte > 0x37) return -1;
+    value = value * 8 + byte - 0x30;
+  }
+  return at === 0 ? -1 : value;
 }
 
 /** The sum of all bytes, the sum's own field counted as spaces; old programs summed signed bytes. */

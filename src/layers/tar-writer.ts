@@ -125,7 +125,8 @@ function ustarHeader(entry: TarEntryInput, flag: string): Uint8Array {
   octal(deviceNumber(entry.deviceMajor, entry.path), 329, 8);
   octal(deviceNumber(entry.deviceMinor, entry.path), 337, 8);
   prefix.copy(block, 345);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (let at = 0; at < BLOCK_BYTES; at++) sum += block[at] ?? 0;
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return block;
 }

@@ -28,11 +28,12 @@ export interface PlainError {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-export function plainError(error: unknown): PlainError {
+/** `doing`: what could not be done, for errors that were not foreseen. */
+export function plainError(error: unknown, doing = "unpack layer"): PlainError {
   const known = error instanceof TiffinError ? error : null;
   return {
     code: known?.code ?? "internal",
-    message: known === null ? `Cannot unpack layer: ${messageOf(error)}` : known.message,
+    message: known === null ? `Cannot ${doing}: ${messageOf(error)}` : known.message,
     hint: known?.hint ?? null,
     details: known?.details ?? {},
   };
