@@ -23,14 +23,14 @@ async function statPath(request: ApiRequest): Promise<TextReply> {
 }
 
 async function readPath(request: ApiRequest): Promise<StreamReply> {
-  const { status, chunks, close } = await request.engine.readPath({
+  const archive = await request.engine.readPath({
     name: parameter(request, "name"),
     path: askedPath(request),
     signal: request.signal,
   });
-  return stream("application/x-tar", (sink) => sendAll(chunks, sink), {
-    headers: statusHeaders(status),
-    abandon: () => void close(),
+  return stream("application/x-tar", (sink) => sendAll(archive.chunks, sink), {
+    headers: statusHeaders(archive.status),
+    abandon: () => void archive.close(),
   });
 }
 

@@ -74,7 +74,7 @@ function stepsOf(
         names.set(name, () => tell(kind, path));
       } else if (now !== null) {
         const child = { upper: place, lower: before?.place ?? null };
-        names.set(name, () => directory(tree, { child, before, now, path }, { tell, emit }));
+        names.set(name, () => tellDirectory(tree, { child, before, now, path }, { tell, emit }));
       }
     }
     if (lower !== null && isOpaqueDirectory(upper.descriptor)) {
@@ -91,7 +91,7 @@ function stepsOf(
   }
 }
 
-function directory(
+function tellDirectory(
   tree: ChangedTree,
   found: { child: Places; before: TreeFile | null; now: TreeFile; path: string },
   tellers: { tell: (kind: Change["kind"], path: string) => void; emit: (change: Change) => void },

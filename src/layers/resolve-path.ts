@@ -46,8 +46,8 @@ export interface FoundPath {
  */
 export function cleanContainerPath(path: string): string {
   const clean = posix.join("/", path);
-  if (clean === "/") return /(^|\/)\.$/.test(path) ? "/." : "/";
-  return /\/\.$/.test(path) && !clean.endsWith("/.") ? `${clean.replace(/\/$/, "")}/.` : clean;
+  if (path !== "." && !path.endsWith("/.")) return clean;
+  return clean.endsWith("/") ? `${clean}.` : `${clean}/.`;
 }
 
 /**
