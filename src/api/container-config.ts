@@ -1,5 +1,5 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
-import { signalNumber } from "../engine/signals.ts";
+import { signalNumber } from "../base/signal-number.ts";
 import type { ContainerSpec, DeviceSpec, Ulimit } from "../engine/types.ts";
 import { readMounts } from "./container-mounts.ts";
 import { readResources } from "./container-resources.ts";

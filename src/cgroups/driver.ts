@@ -42,10 +42,24 @@ export class CgroupDriver {
 
   private supported: Support | undefined;
 
-  /** @param parentOf see {@link DriverPaths} */
-  constructor(engineId: string, layout: CgroupLayout = readLayout(), parentOf?: ParentOf) {
-    const host = { parentSets: readParentSets(layout), kernel: release() };
-    this.paths = new DriverPaths(layout, engineId, host, parentOf);
+  /**
+   * @param owner the engine's id, or where the groups are when no engine owns them
+   * @param parentOf see {@link DriverPaths}
+   */
+  constructor(
+    owner: string | DriverPaths,
+    layout: CgroupLayout = readLayout(),
+    parentOf?: ParentOf,
+  ) {
+    this.paths =
+      typeof owner === "string"
+        ? new DriverPaths(
+            layout,
+            owner,
+            { parentSets: readParentSets(layout), kernel: release() },
+            parentOf,
+          )
+        : owner;
   }
 
   get layout(): CgroupLayout {

@@ -13,12 +13,14 @@ const WANTED_V2 = ["cpu", "cpuset", "io", "memory", "pids"];
  *
  * @throws unavailable when the cgroup file system is read-only or not ours
  */
-export function prepareParents(paths: DriverPaths): void {
+export function prepareParents(paths: DriverPaths, wanted: readonly string[] = WANTED_V2): void {
   const { layout } = paths;
   try {
     for (const mountPoint of paths.mountPoints())
       mkdirSync(paths.parent(mountPoint), { recursive: true });
-    if (layout.kind === "v2" && layout.unified !== null) passControllersDown(layout.unified, paths);
+    if (layout.kind === "v2" && layout.unified !== null) {
+      passDown(layout.unified, paths.ancestors(layout.unified), wanted);
+    }
     prepareV1(paths);
   } catch (error) {
     throw new TiffinError(
@@ -68,7 +70,7 @@ function levels(mountPoint: string, parent: string): string[] {
 /** Removes the parents that are empty. */
 export function removeParents(paths: DriverPaths): void {
   for (const mountPoint of paths.mountPoints()) {
-    for (const directory of [paths.parent(mountPoint), `${mountPoint}/tiffin`]) {
+    for (const directory of paths.ancestors(mountPoint).toReversed()) {
       try {
         rmdirSync(directory);
       } catch {
@@ -79,14 +81,14 @@ export function removeParents(paths: DriverPaths): void {
   }
 }
 
-function passControllersDown(root: string, paths: DriverPaths): void {
-  passDown(root, [`${root}/tiffin`, paths.parent(root)]);
-}
-
 /** To the groups in `below`, which are each below the one before. */
-function passDown(root: string, below: readonly string[]): void {
+function passDown(
+  root: string,
+  below: readonly string[],
+  asked: readonly string[] = WANTED_V2,
+): void {
   const available = readFileSync(`${root}/cgroup.controllers`, "utf8").trim().split(/\s+/);
-  const wanted = WANTED_V2.filter((name) => available.includes(name));
+  const wanted = asked.filter((name) => available.includes(name));
   for (const directory of [root, ...below]) {
     const enabled = readFileSync(`${directory}/cgroup.subtree_control`, "utf8").trim().split(/\s+/);
     const missing = wanted.filter((name) => !enabled.includes(name)).map((name) => `+${name}`);
@@ -130,11 +132,11 @@ export function moveProcess(pid: string | number, procsPath: string): void {
 function prepareV1(paths: DriverPaths): void {
   const cpuset = paths.hierarchy("cpuset");
   if (cpuset !== undefined) {
-    copySetsDown([`${cpuset}/tiffin`, paths.parent(cpuset)]);
+    copySetsDown(paths.ancestors(cpuset));
   }
   const memory = paths.hierarchy("memory");
   if (memory === undefined) return;
-  for (const directory of [`${memory}/tiffin`, paths.parent(memory)]) {
+  for (const directory of paths.ancestors(memory)) {
     const file = `${directory}/memory.use_hierarchy`;
     // Always 1 since 5.11, and then not to be written.
     if (existsSync(file) && readFileSync(file, "utf8").trim() === "0") writeFileSync(file, "1");

@@ -65,6 +65,11 @@ export class DriverPaths {
     return `${hierarchy}/tiffin/${this.engineId}`;
   }
 
+  /** The groups above a container's, from the top: those that the engine made and takes away. */
+  ancestors(hierarchy: string): string[] {
+    return [`${hierarchy}/tiffin`, this.parent(hierarchy)];
+  }
+
   group(hierarchy: string, containerId: string): string {
     const asked = this.parentOf(containerId);
     const parent = asked === "" ? this.parent(hierarchy) : `${hierarchy}/${asked}`;

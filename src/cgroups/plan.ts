@@ -40,6 +40,27 @@ export interface CgroupMount {
 
 /** The groups of one container: pure, from the driver's paths (paths.ts). */
 export function planCgroups(paths: DriverPaths, request: CgroupRequest): CgroupPlan {
+  return planGroups(paths, {
+    ...request,
+    writesV1: writesV1(request.resources, paths.parentSets),
+    writesV2: writesV2(request.resources),
+  });
+}
+
+/** Groups with the values that go into their files. */
+export interface GroupRequest {
+  readonly containerId: string;
+  readonly deviceRules: readonly DeviceRule[];
+  /** For v1 and hybrid hosts. */
+  readonly writesV1: readonly CgroupWrite[];
+  /** For v2 hosts. */
+  readonly writesV2: readonly CgroupWrite[];
+  /** For the v2 side of a hybrid host. */
+  readonly writesHybrid?: readonly CgroupWrite[];
+}
+
+/** As {@link planCgroups}, for whoever works the values out. @throws unavailable when a controller is missing */
+export function planGroups(paths: DriverPaths, request: GroupRequest): CgroupPlan {
   const create: Operation[] = [];
   const v1 = planV1(paths, request);
   const limit = [...v1.create];
@@ -52,8 +73,11 @@ export function planCgroups(paths: DriverPaths, request: CgroupRequest): CgroupP
         result: directory.register,
       }),
     );
-    if (paths.layout.kind === "v2") {
-      limit.push(...planWrites(unified, writesV2(request.resources)));
+    const isV2 = paths.layout.kind === "v2";
+    limit.push(
+      ...planWrites(unified, isV2 ? request.writesV2 : (request.writesHybrid ?? [])),
+    );
+    if (isV2) {
       if (!isUnrestricted(request.deviceRules)) {
         limit.push(...planDeviceFilter(request.deviceRules, directory));
       }
@@ -138,12 +162,12 @@ interface PlanV1 {
   readonly hierarchies: CgroupMount[];
 }
 
-function planV1(paths: DriverPaths, request: CgroupRequest): PlanV1 {
+function planV1(paths: DriverPaths, request: GroupRequest): PlanV1 {
   const create: Operation[] = [];
   const enter: Operation[] = [];
   if (paths.layout.kind === "v2") return { create, enter, hierarchies: [] };
   const writes = [
-    ...writesV1(request.resources, paths.parentSets),
+    ...request.writesV1,
     ...devicesV1(request.deviceRules),
   ].filter((write) => paths.hierarchy(write.controller) !== undefined || write.optional !== true);
   const byDirectory = new Map<string, CgroupWrite[]>();

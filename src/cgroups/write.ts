@@ -6,7 +6,11 @@ export type Controller =
   | "pids"
   | "devices"
   | "freezer"
-  | "blkio";
+  | "blkio"
+  | "hugetlb"
+  | "net_cls"
+  | "net_prio"
+  | "rdma";
 
 /** One value for one file of a container's cgroup. */
 export interface CgroupWrite {

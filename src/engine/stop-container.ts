@@ -3,7 +3,7 @@ import { isTiffinError, TiffinError } from "../base/error.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { cancelRestart } from "./cancel-restart.ts";
-import { signalNumber } from "./signals.ts";
+import { signalNumber } from "../base/signal-number.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import type { EndCause } from "./types.ts";
 

@@ -58,6 +58,7 @@ export const CLONE = {
 
 /** Propagation for mount_setattr, flags of umount2. */
 export const MS = {
+  UNBINDABLE: 0x20000,
   PRIVATE: 0x40000,
   SLAVE: 0x80000,
   SHARED: 0x100000,
@@ -76,6 +77,7 @@ export const MOUNT_ATTR = {
   ATIME_MASK: 0x70,
   NODIRATIME: 0x80,
   IDMAP: 0x100000,
+  NOSYMFOLLOW: 0x200000,
 } as const;
 
 /** Size of struct mount_attr. */

@@ -19,7 +19,15 @@ const NUMBER = 0;
 const ARCHITECTURE = 4;
 const ARGUMENTS = 16;
 
-const AUDIT_ARCH: Readonly<Record<Architecture, number>> = { x64: 0xc000003e, arm64: 0xc00000b7 };
+const AUDIT_ARCH: Readonly<Record<Abi, number>> = {
+  x64: 0xc000003e,
+  x32: 0xc000003e,
+  x86: 0x40000003,
+  arm64: 0xc00000b7,
+};
+/** What a program's calls are numbered after: `x32` shares the machine word of x64, with its own numbers. */
+export type Abi = Architecture | "x86" | "x32";
+
 /** Numbers from here on are those of the x32 ABI. */
 const X32_BIT = 0x40000000;
 const ENOSYS = RETURN.ERRNO | ERRNO.ENOSYS;
@@ -53,13 +61,43 @@ interface Range {
  * @throws invalid-argument for a profile too large for the kernel
  */
 export function compileSeccomp(profile: ResolvedProfile, architecture: Architecture): Uint8Array {
-  const program: Instruction[] = [
+  return encode([
     load(ARCHITECTURE),
     jump(BPF_CODE.JUMP_EQUAL, AUDIT_ARCH[architecture], 1, 0),
     answer(RETURN.KILL_PROCESS),
     load(NUMBER),
     ...searchTree(rangesOf(profile, architecture)),
-  ];
+  ]);
+}
+
+/**
+ * The same for several ABIs of one machine, each with its own numbers; what none of them is ends the process.
+ * @throws invalid-argument
+ */
+export function compileForAbis(profiles: ReadonlyMap<Abi, ResolvedProfile>): Uint8Array {
+  const blocks = [...profiles].flatMap(([abi, profile]) =>
+    abi === "x32"
+      ? []
+      : [
+          {
+            architecture: AUDIT_ARCH[abi],
+            program: [load(NUMBER), ...searchTree(rangesOf(profile, abi, profiles.get("x32")))],
+          },
+        ],
+  );
+  const program = [load(ARCHITECTURE)];
+  for (const { architecture, program: block } of blocks) {
+    // A conditional jump reaches 255 instructions, an unconditional one everything.
+    program.push(
+      jump(BPF_CODE.JUMP_EQUAL, architecture, 1, 0),
+      { code: BPF_CODE.JUMP, value: block.length, whenTrue: 0, whenFalse: 0 },
+      ...block,
+    );
+  }
+  return encode([...program, answer(RETURN.KILL_PROCESS)]);
+}
+
+function encode(program: readonly Instruction[]): Uint8Array {
   if (program.length > LONGEST_PROGRAM) {
     throw new TiffinError(
       "invalid-argument",
@@ -77,7 +115,7 @@ export function compileSeccomp(profile: ResolvedProfile, architecture: Architect
 }
 
 /** All numbers from 0 to 2^32-1 as ranges with the same verdict, in order. */
-function rangesOf(profile: ResolvedProfile, architecture: Architecture): Range[] {
+function rangesOf(profile: ResolvedProfile, abi: Abi, x32?: ResolvedProfile): Range[] {
   const byDefault: CallVerdict = { conditional: [], otherwise: profile.defaultAction };
   const unknown: CallVerdict = {
     conditional: [],
@@ -92,8 +130,12 @@ function rangesOf(profile: ResolvedProfile, architecture: Architecture): Range[]
   for (let number = 0; number <= last; number++)
     add(number, profile.calls.get(number) ?? byDefault);
   add(last + 1, unknown);
-  if (architecture === "x64") add(X32_BIT, { conditional: [], otherwise: ENOSYS });
-  return ranges;
+  if (abi !== "x64") return ranges;
+  add(X32_BIT, { conditional: [], otherwise: ENOSYS });
+  for (const { first, verdict } of x32 ? rangesOf(x32, "x32") : []) {
+    ranges.push({ first: X32_BIT + first, verdict });
+  }
+  return x32 ? ranges.filter((range, index) => ranges[index + 1]?.first !== range.first) : ranges;
 }
 
 /** Not where the default lets calls through, and not over another error that the profile chose. */

@@ -30,6 +30,7 @@ const ACTIONS: Readonly<Record<string, number>> = {
   SCMP_ACT_ERRNO: RETURN.ERRNO,
   SCMP_ACT_TRACE: RETURN.TRACE,
   SCMP_ACT_LOG: RETURN.LOG,
+  SCMP_ACT_NOTIFY: RETURN.USER_NOTIFY,
   SCMP_ACT_ALLOW: RETURN.ALLOW,
 };
 
@@ -47,6 +48,11 @@ export function parseDockerProfile(text: string): SeccompProfile {
   } catch (error) {
     throw wrong(`it is no JSON: ${messageOf(error)}`);
   }
+  return readProfile(json);
+}
+
+/** As {@link parseDockerProfile}, of what was read already (with bigint for numbers beyond 2^53). */
+export function readProfile(json: unknown): SeccompProfile {
   const profile = object(json, "the profile");
   if (profile["architectures"] !== undefined && profile["archMap"] !== undefined) {
     throw wrong(`both "architectures" and "archMap" are there; use one`);

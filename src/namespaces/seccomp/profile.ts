@@ -8,6 +8,7 @@ export const RETURN = {
   TRAP: 0x00030000,
   ERRNO: 0x00050000,
   TRACE: 0x7ff00000,
+  USER_NOTIFY: 0x7fc00000,
   LOG: 0x7ffc0000,
   ALLOW: 0x7fff0000,
 } as const;
@@ -70,15 +71,19 @@ export interface ResolvedProfile {
 
 /**
  * A profile for one host and container: conditions decided, names turned into numbers. Names that the architecture does not
- * have are passed over, as docker does. As in libseccomp, a rule without tests wins over rules with tests for the same call.
+ * have are passed over, as docker does; `numberOf` is that of another ABI of the same machine. As in libseccomp, a rule without tests wins over rules with tests for the same call.
  */
-export function resolveProfile(profile: SeccompProfile, facts: SeccompFacts): ResolvedProfile {
+export function resolveProfile(
+  profile: SeccompProfile,
+  facts: SeccompFacts,
+  numberOf: (name: string) => number = (name) => syscallNumber(name, facts.architecture),
+): ResolvedProfile {
   const calls = new Map<number, CallVerdict>();
   const settled = new Set<number>();
   for (const rule of profile.rules) {
     if (rule.action === profile.defaultAction || !counts(rule, facts)) continue;
     for (const name of rule.names) {
-      const number = syscallNumber(name, facts.architecture);
+      const number = numberOf(name);
       if (number < 0 || settled.has(number)) continue;
       if (rule.tests.length === 0) {
         settled.add(number);

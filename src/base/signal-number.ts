@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { invalidArgument } from "../base/error.ts";
+import { invalidArgument } from "./error.ts";
 
 const NUMBERS: Readonly<Record<string, number>> = constants.signals;
 const REALTIME = /^RT(MIN|MAX)(?:([+-])(\d+))?$/;

@@ -1,0 +1,99 @@
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { isTiffinError, TiffinError } from "../base/error.ts";
+import { syscallRaw } from "../kernel/syscall.ts";
+import { parseSpec } from "./bundle.ts";
+import { cgroupsOf, describeState, isRunning, statusOf } from "./container-status.ts";
+import type { Created } from "./create.ts";
+import { reapUntil, waitForEnd } from "./exit-wait.ts";
+import { runPoststop } from "./poststop.ts";
+import type { StateDirectory, StoredState } from "./state-directory.ts";
+
+const SIGKILL = 9;
+/** The kernel ends a process within this time unless it is stuck in a system call. */
+const PATIENCE_MS = 10_000;
+const ROUNDS = 200;
+
+/**
+ * Takes everything away that create made (runtime.md, "Delete"), then runs the poststop hooks. The directory is held by the
+ * caller. @throws conflict when it is not stopped and `force` is not set
+ */
+export function deleteContainer(
+  { directory, state }: Created,
+  options: { readonly force: boolean; readonly warn: (text: string) => void },
+): void {
+  const status = statusOf(directory, state);
+  if (status !== "stopped" && !options.force) {
+    throw new TiffinError(
+      "conflict",
+      `Cannot delete container "${state.id}": cannot delete container ${state.id} that is not stopped: ${status}`,
+      { hint: `Stop it first: tiffin oci kill ${state.id} KILL, or use --force` },
+    );
+  }
+  endProcesses(state);
+  removeCgroups(state);
+  const text = directory.readConfig();
+  directory.remove();
+  runPoststop(parseSpec(text), describeState(state, "stopped"), options.warn);
+}
+
+/** What a create that was cut short left, when there is not even a state. */
+export function deleteTorn(directory: StateDirectory): void {
+  directory.remove();
+}
+
+/** Also those that outlived the first process, when it shared its pid namespace. */
+function endProcesses(state: StoredState): void {
+  const { driver, paths } = cgroupsOf(state);
+  driver.kill(paths.name);
+  if (state.pid === 0) return;
+  if (isRunning(state)) syscallRaw("kill", state.pid, SIGKILL);
+  reapUntil(state.pid);
+  if (!isRunning(state) || waitForEnd(state.pid, PATIENCE_MS)) return;
+  throw new TiffinError(
+    "unavailable",
+    `Cannot delete container "${state.id}": its process ${state.pid} does not end`,
+  );
+}
+
+function removeCgroups(state: StoredState): void {
+  const { paths } = cgroupsOf(state);
+  let left = paths.groups(paths.name);
+  for (let round = 0; left.length > 0; round++) {
+    left = left.filter((group) => !removeGroup(group));
+    if (left.length === 0) break;
+    if (round === ROUNDS) {
+      throw new TiffinError(
+        "conflict",
+        `Cannot delete container "${state.id}": there are processes left in ${left.join(", ")}`,
+      );
+    }
+    // A process leaves its groups a moment after it is dead for its parent.
+    Bun.sleepSync(5);
+  }
+  for (const group of state.madeCgroups.toReversed()) removeGroup(group);
+}
+
+/** True when it is gone. Groups that the container made below go first. */
+function removeGroup(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT") return true;
+    if (code === "EBUSY" || code === "ENOTEMPTY") return removeBelow(path);
+    throw error;
+  }
+}
+
+function removeBelow(path: string): boolean {
+  const entries = existsSync(path) ? readdirSync(path, { withFileTypes: true }) : [];
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  if (names.length === 0) return false;
+  return names.map((name) => removeGroup(`${path}/${name}`)).every(Boolean) && removeGroup(path);
+}
+
+/** `delete --force` of one that is not there is no error. */
+export function isMissing(error: unknown): boolean {
+  return isTiffinError(error, "not-found");
+}
