@@ -1,52 +1,20 @@
-import { realpathSync } from "node:fs";
-import { standardOutput } from "./cli/output.ts";
-import { ownProcess } from "./cli/own-process.ts";
-import { runProgram } from "./cli/program.ts";
-import type { World } from "./cli/command.ts";
+import { basename } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 
 /**
- * The one wiring file of the program: a command line, which is a client of the API, or the engine behind it. What a
- * command does not need is not loaded, since most commands live for a few milliseconds.
+ * The start of the program: the command line with the engine behind it, or the OCI runtime, which needs neither. Both live for
+ * a few milliseconds, so neither loads the other.
  */
 async function main(): Promise<number> {
-  const output = standardOutput();
-  const world: World = {
-    environment: process.env,
-    output,
-    self: ownCommand(),
-    version: packageJson.version,
-    ioctl: async () => {
-      const syscallRaw = await loadSyscall();
-      return syscallRaw && ((fd, request, argument) => syscallRaw("ioctl", fd, request, argument));
-    },
-    flock: async () => {
-      const syscallRaw = await loadSyscall();
-      return syscallRaw && ((fd, operation) => syscallRaw("flock", fd, operation));
-    },
-    ...ownProcess,
-    runEngine: async (places) => {
-      const { runEngine } = await import("./serve.ts");
-      return runEngine(places, { command: ownCommand(), version: packageJson.version });
-    },
-  };
-  return runProgram(process.argv.slice(2), world);
-}
-
-/** This program as a command: the executable of a release, or Bun with this file in a checkout. */
-function ownCommand(): string[] {
-  return import.meta.url.includes("/$bunfs/")
-    ? [process.execPath]
-    : [process.execPath, realpathSync(new URL(import.meta.url).pathname)];
-}
-
-/** Undefined where the addon is missing: a client of an engine elsewhere does without it. */
-async function loadSyscall(): Promise<typeof import("./kernel/syscall.ts").syscallRaw | undefined> {
-  try {
-    return (await import("./kernel/syscall.ts")).syscallRaw;
-  } catch {
-    return undefined;
+  const words = process.argv.slice(2);
+  // A link of this name is what podman and containerd take for a runtime.
+  const isRuntime = basename(process.argv0) === "tiffin-oci";
+  if (isRuntime || words[0] === "oci") {
+    const { runOci } = await import("./oci/index.ts");
+    return runOci(isRuntime ? words : words.slice(1), packageJson.version);
   }
+  const { runCommandLine } = await import("./command-line.ts");
+  return runCommandLine(words);
 }
 
 // Waiting reads, such as one of a terminal, do not keep the program: it ends when its command has.

@@ -37,10 +37,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   api: ["base", "engine", "build", "images", "registry", "network", "volumes", "logs"],
   compose: ["base", "api's client"],
   cli: ["base", "compose", "api's client"],
+  oci: ["base", "kernel", "namespaces", "cgroups", "launch"],
 };
 
 /** The wiring: they may import every room. */
-const wiring = /^src\/(main|serve)\.ts$/;
+const wiring = /^src\/(main|command-line|serve)\.ts$/;
 
 interface Import {
   readonly from: string;

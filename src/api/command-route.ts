@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { basename } from "node:path";
 import type { CommandCaller, CommandLine, RunCommandLine } from "../base/command-line.ts";
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import type { HijackedConnection, HijackReply } from "./reply.ts";
@@ -148,10 +149,15 @@ function commandLine(payload: Buffer): CommandLine {
     return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)];
   });
   return {
-    words: rest.slice(1, count),
+    words: [...(isRuntime(rest[0] ?? "") ? ["oci"] : []), ...rest.slice(1, count)],
     environment: Object.fromEntries(environment),
     directory,
   };
+}
+
+/** A link of this name is the OCI runtime, whose words are others (src/main.ts). */
+function isRuntime(program: string): boolean {
+  return basename(program) === "tiffin-oci";
 }
 
 function signalName(number: number): string {

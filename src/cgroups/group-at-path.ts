@@ -1,3 +1,4 @@
+import { release } from "node:os";
 import { ERRNO } from "../base/errno.ts";
 import { AT } from "../kernel/flags.ts";
 import { syscallError, syscallRaw } from "../kernel/syscall.ts";
@@ -24,8 +25,8 @@ export class GroupAtPath extends DriverPaths {
   private readonly usesCpuset: boolean;
 
   constructor(layout: CgroupLayout, path: string, usesCpuset: boolean) {
-    const sets = usesCpuset ? readParentSets(layout) : { cpus: "", mems: "" };
-    super(layout, "oci", sets);
+    const parentSets = usesCpuset ? readParentSets(layout) : { cpus: "", mems: "" };
+    super(layout, "oci", { parentSets, kernel: release() });
     this.path = path;
     this.usesCpuset = usesCpuset;
   }

@@ -166,10 +166,9 @@ function planV1(paths: DriverPaths, request: GroupRequest): PlanV1 {
   const create: Operation[] = [];
   const enter: Operation[] = [];
   if (paths.layout.kind === "v2") return { create, enter, hierarchies: [] };
-  const writes = [
-    ...request.writesV1,
-    ...devicesV1(request.deviceRules),
-  ].filter((write) => paths.hierarchy(write.controller) !== undefined || write.optional !== true);
+  const writes = [...request.writesV1, ...devicesV1(request.deviceRules)].filter(
+    (write) => paths.hierarchy(write.controller) !== undefined || write.optional !== true,
+  );
   const byDirectory = new Map<string, CgroupWrite[]>();
   for (const controller of paths.alwaysJoined) {
     const hierarchy = paths.hierarchy(controller);

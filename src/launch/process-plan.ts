@@ -368,7 +368,7 @@ export function planLeaveDescriptorsEarly(): Operation[] {
  * Enters a directory below the container's root, never through a link of /proc's to an open file. Register `entered` is
  * negative when it could not. What the user named may be a file, or not be there: that is no fault of the engine's.
  */
-function planWorkingDirectory(
+export function planWorkingDirectory(
   path: string,
   options: { mayFail: boolean; hints?: Operation["hints"] },
 ): Operation[] {

@@ -1,11 +1,6 @@
 import { TiffinError } from "../base/error.ts";
 import { call, type Operand, type Operation, type Register } from "../base/operation.ts";
-import {
-  closeFd,
-  createMemoryFile,
-  socketPair,
-  spawn,
-} from "../kernel/process.ts";
+import { closeFd, createMemoryFile, socketPair, spawn } from "../kernel/process.ts";
 import { ARCHITECTURE, syscallError, syscallRaw } from "../kernel/syscall.ts";
 import { compile, type LaunchProgram } from "./compile.ts";
 import { launchError, parseReport } from "./report.ts";

@@ -1,6 +1,6 @@
 import { cgroupsOf } from "./container-status.ts";
 import { otherNamespaces } from "./hook-place.ts";
-import { consoleOf, type CreateOptions } from "./prepare.ts";
+import { consoleOf, type ConsoleTarget } from "./prepare.ts";
 import { availableCapabilities, lastCapability, readCapabilities } from "./plan-credentials.ts";
 import type { OciExec } from "./plan-exec.ts";
 import { preservedFrom, resourceLimits } from "./plan-process.ts";
@@ -13,7 +13,7 @@ import { CLONE } from "../kernel/flags.ts";
 import type { StoredState } from "./state-directory.ts";
 
 export interface AddedOptions {
-  readonly consoleSocket: CreateOptions["consoleSocket"];
+  readonly consoleSocket: ConsoleTarget;
   readonly preserveFds: number;
   readonly warn: (text: string) => void;
 }
@@ -56,7 +56,7 @@ export function planAddedProcess(
       spec.terminal === true || options.consoleSocket !== undefined
         ? consoleOf(spec, options.consoleSocket, preservedFrom(1), false)
         : null,
-    security: security.open,
+    security,
     notifies: seccomp.notify !== undefined,
     seccomp,
   };

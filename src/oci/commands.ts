@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
 import { closeFd } from "../kernel/process.ts";
 import { syscallRaw, syscallError } from "../kernel/syscall.ts";
@@ -160,7 +160,9 @@ export const run: OciCommand = async (words, context) => {
   const runsAtOnce = (bundle.spec.hooks?.startContainer?.length ?? 0) === 0;
   const created = createContainer({
     ...context,
-    ...{ id, bundle, runsAtOnce },
+    id,
+    bundle,
+    runsAtOnce,
     consoleSocket: console?.theirs ?? socket,
     pidFile: line.value("pid-file"),
     preserveFds: readPreserveFds(line.value("preserve-fds")),
@@ -196,8 +198,4 @@ function runPoststart(created: Created, spec: RuntimeSpec, warn: OciContext["war
     deleteContainer(created, { force: true, warn });
     throw error;
   }
-}
-
-export function readStdinOrFile(path: string): string {
-  return readFileSync(path === "-" ? 0 : path, "utf8");
 }

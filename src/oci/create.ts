@@ -14,7 +14,12 @@ import { describeState, startTicks, type Status } from "./container-status.ts";
 import { containerPlace } from "./hook-place.ts";
 import { runHooks } from "./hooks.ts";
 import { openJoins } from "./plan-namespaces.ts";
-import { type CreateOptions, prepareContainer, type Prepared } from "./prepare.ts";
+import {
+  type ConsoleTarget,
+  type CreateOptions,
+  prepareContainer,
+  type Prepared,
+} from "./prepare.ts";
 import { sendListener } from "./seccomp-listener.ts";
 import { StateDirectory, type StoredState } from "./state-directory.ts";
 import { runPoststop } from "./poststop.ts";
@@ -73,9 +78,14 @@ function createOptions(request: CreateRequest): CreateOptions {
   const { root, id, consoleSocket, runsAtOnce } = request;
   return {
     ...request,
-    consoleSocket: typeof consoleSocket === "number" ? "inherited" : consoleSocket,
+    consoleSocket: consoleTarget(consoleSocket),
     fifo: runsAtOnce ? null : join(root, id, "exec.fifo"),
   };
+}
+
+function consoleTarget(socket: CreateRequest["consoleSocket"]): ConsoleTarget {
+  if (typeof socket === "number") return "inherited";
+  return socket === undefined ? undefined : { path: socket };
 }
 
 function firstState({ id, bundle }: CreateRequest, prepared: Prepared): StoredState {

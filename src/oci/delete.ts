@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
-import { isTiffinError, TiffinError } from "../base/error.ts";
+import { TiffinError } from "../base/error.ts";
 import { syscallRaw } from "../kernel/syscall.ts";
 import { parseSpec } from "./bundle.ts";
 import { cgroupsOf, describeState, isRunning, statusOf } from "./container-status.ts";
@@ -91,9 +91,4 @@ function removeBelow(path: string): boolean {
   const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   if (names.length === 0) return false;
   return names.map((name) => removeGroup(`${path}/${name}`)).every(Boolean) && removeGroup(path);
-}
-
-/** `delete --force` of one that is not there is no error. */
-export function isMissing(error: unknown): boolean {
-  return isTiffinError(error, "not-found");
 }

@@ -3,7 +3,6 @@ import type { CgroupPlan } from "../cgroups/plan.ts";
 import { CgroupDriver } from "../cgroups/driver.ts";
 import type { GroupAtPath } from "../cgroups/group-at-path.ts";
 import { TiffinError } from "../base/error.ts";
-import { CLONE } from "../kernel/flags.ts";
 import { closeFd, openProcess } from "../kernel/process.ts";
 import type { HookPlace } from "./hooks.ts";
 import { lastCapability } from "./plan-credentials.ts";
@@ -92,7 +91,7 @@ export function containerPlace(
         cgroup: confined ? new CgroupDriver(paths).planEntry(paths.name) : NO_GROUPS,
         limits: [],
         console: null,
-        security: [],
+        security: { open: [], apply: [], opened: [] },
         notifies: false,
       });
     },

@@ -100,8 +100,17 @@ export function readMountOptions(mount: SpecMount): MountOptions {
     else if (!NOTHING.has(option)) data.push(dataOption(option));
   }
   return {
-    ...{ bind, recursive, remount, copyUp, set, clear, recursiveSet, recursiveClear },
-    ...{ propagations, idmap, data },
+    bind,
+    recursive,
+    remount,
+    copyUp,
+    set,
+    clear,
+    recursiveSet,
+    recursiveClear,
+    propagations,
+    idmap,
+    data,
   };
 }
 
@@ -113,3 +122,18 @@ function dataOption(option: string): [string, string | null] {
   }
   return at < 0 ? [option, null] : [option.slice(0, at), option.slice(at + 1)];
 }
+
+/** For `features`. */
+export const MOUNT_OPTION_NAMES: readonly string[] = [
+  ...Object.keys(ATTRIBUTES),
+  ...Object.keys(ATTRIBUTES).map((name) => `r${name}`),
+  ...Object.keys(PROPAGATIONS),
+  ...SUPER_BLOCK,
+  ...NOTHING,
+  "bind",
+  "rbind",
+  "remount",
+  "tmpcopyup",
+  "idmap",
+  "ridmap",
+].toSorted();

@@ -25,11 +25,12 @@ import { type ConsolePlan, planConsole, planConsoleSocket } from "./console.ts";
 import { planIdmaps } from "./plan-idmaps.ts";
 import type { DevicePlan } from "./plan-devices.ts";
 import type { MaskPlan } from "./plan-masks.ts";
-import type { PlannedMount } from "./plan-mounts.ts";
+import { kernelMounts, type PlannedMount } from "./plan-mounts.ts";
 import { mapText, type OciNamespaces, planEnter, planTimeOffsets } from "./plan-namespaces.ts";
 import { type OciProcess, planProgram } from "./plan-process.ts";
 import type { Propagation } from "./mount-options.ts";
 import type { RuntimeSpec } from "./runtime-spec.ts";
+import type { SecurityPlan } from "./security-modules.ts";
 
 export interface OciContainer {
   readonly id: string;
@@ -52,8 +53,7 @@ export interface OciContainer {
   readonly noKeyring: boolean;
   /** Of the fifo that start writes to, when the process waits for that. */
   readonly fifo: string | null;
-  /** Beside the plan: what a security module wants opened while the host's /proc is there. */
-  readonly security: readonly Operation[];
+  readonly security: SecurityPlan;
 }
 
 const PR_SET_NAME = 15;
@@ -225,10 +225,7 @@ function planUserNamespace(container: OciContainer): Operation[] {
       { result: "proc.pid" },
     ),
     ...(namespaces.isNew("user")
-      ? [
-          ...write("uid_map", mapText(uidMappings)),
-          ...write("gid_map", mapText(gidMappings)),
-        ]
+      ? [...write("uid_map", mapText(uidMappings)), ...write("gid_map", mapText(gidMappings))]
       : []),
     call(
       "openat",
@@ -253,7 +250,7 @@ function planContainerSide(container: OciContainer): Operation[] {
       { result: "place" },
     ),
     ...(oomScoreAdj === undefined ? [] : planOomScoreAdjust(oomScoreAdj)),
-    ...container.security,
+    ...container.security.open,
     ...container.cgroup.enter,
     ...(namespaces.isNew("cgroup") ? planCgroupNamespace() : []),
     ...(namespaces.isNew("time") ? planTimeOffsets(spec.linux?.timeOffsets ?? {}) : []),
@@ -277,11 +274,18 @@ function planContainerSide(container: OciContainer): Operation[] {
       until: "readable",
       reason: "wait until the tree is ready",
     },
+    ...planKernelSettings(container),
     ...planTree(container),
     ...(container.stopsForHooks ? planHookStop() : []),
     ...planEnterRoot(container),
     ...planInside(container),
-    ...planProgram(container.process),
+    ...planProgram(container.process, [
+      "executed.write",
+      "ready",
+      ...(container.fifo === null ? [] : ["fifo"]),
+      "listening",
+      ...container.security.opened,
+    ]),
   ];
 }
 
@@ -361,12 +365,25 @@ function planEnterRoot({ noPivot, propagation }: OciContainer): Operation[] {
   ];
 }
 
+/** sysctls are those of the writer's namespaces, whatever proc they are written through: one that nothing is mounted over. */
+function planKernelSettings({ spec, mounts }: OciContainer): Operation[] {
+  const sysctls = spec.linux?.sysctl ?? {};
+  if (Object.keys(sysctls).length === 0) return [];
+  const own = kernelMounts(mounts).get("/proc");
+  if (own !== undefined) return planSysctls(sysctls, { proc: own, mayFail: false });
+  return [
+    call("openat", [AT.FDCWD, "/proc", O.PATH | O.DIRECTORY | O.CLOEXEC, 0], "open /proc", {
+      result: "proc.settings",
+    }),
+    ...planSysctls(sysctls, { proc: register("proc.settings"), mayFail: false }),
+  ];
+}
+
 function planInside(container: OciContainer): Operation[] {
   const { spec, process } = container;
   const root = register("rootfs");
   return [
     ...planConsole(container.console),
-    ...planSysctls(spec.linux?.sysctl ?? {}, { procPath: "/proc", mayFail: false }),
     ...openTarget({ root, path: process.spec.cwd, kind: "directory", result: "target" }),
     ...container.mounts.flatMap(({ last }) => last),
     ...container.masks.apply,

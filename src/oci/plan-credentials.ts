@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import { call, type Operation } from "../base/operation.ts";
 import { CAPABILITY_VERSION_3, PR } from "../kernel/flags.ts";
-import { CAPABILITY_NAMES, type CapabilityName, planBoundingSet } from "../namespaces/capabilities.ts";
+import {
+  CAPABILITY_NAMES,
+  type CapabilityName,
+  planBoundingSet,
+} from "../namespaces/capabilities.ts";
 import type { SpecCapabilities, SpecUser } from "./runtime-spec.ts";
 
 /** The five sets as bit masks. */
@@ -27,7 +31,11 @@ export function readCapabilities(
   warn: (text: string) => void,
 ): CapabilitySets {
   const sets: Record<(typeof SETS)[number], bigint> = {
-    ...{ bounding: 0n, effective: 0n, permitted: 0n, inheritable: 0n, ambient: 0n },
+    bounding: 0n,
+    effective: 0n,
+    permitted: 0n,
+    inheritable: 0n,
+    ambient: 0n,
   };
   const refused = new Set<string>();
   for (const set of SETS) {
@@ -61,11 +69,7 @@ export function lastCapability(): number {
 }
 
 /** Bounding set, groups, ids, then the other sets. Container side, with all capabilities still there. */
-export function planCredentials(
-  user: SpecUser,
-  sets: CapabilitySets,
-  last: number,
-): Operation[] {
+export function planCredentials(user: SpecUser, sets: CapabilitySets, last: number): Operation[] {
   const { uid = 0, gid = 0, additionalGids = [] } = user;
   const groups = Buffer.alloc(additionalGids.length * 4);
   additionalGids.forEach((group, index) => groups.writeUInt32LE(group, index * 4));

@@ -2,13 +2,13 @@ import { statSync } from "node:fs";
 import { invalidArgument } from "../base/error.ts";
 import { call, type Operation, register } from "../base/operation.ts";
 import { MOUNT_ATTR, O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
-import { planMaskMaterial, planMasks, planReadOnlyPaths } from "../namespaces/masked-paths.ts";
 import {
-  cloneTree,
-  moveMount,
-  newFilesystem,
-  openHow,
-} from "../namespaces/mount-operations.ts";
+  type PathPlaces,
+  planMaskMaterial,
+  planMasks,
+  planReadOnlyPaths,
+} from "../namespaces/masked-paths.ts";
+import { cloneTree, moveMount, newFilesystem, openHow } from "../namespaces/mount-operations.ts";
 import type { SpecMount } from "./runtime-spec.ts";
 
 export interface MaskPlan {
@@ -28,7 +28,7 @@ type Kind = "file" | "directory" | "unknown" | "missing";
 export function planHiddenPaths(
   masked: readonly string[],
   readOnly: readonly string[],
-  mounts: readonly SpecMount[],
+  { mounts, kernel }: { mounts: readonly SpecMount[]; kernel: PathPlaces["mounts"] },
 ): MaskPlan {
   for (const path of [...masked, ...readOnly]) {
     if (!path.startsWith("/")) {
@@ -44,15 +44,15 @@ export function planHiddenPaths(
   );
   const unknown = entries.filter(({ kind }) => kind === "unknown").map(({ path }) => path);
   const there = readOnly.filter((path) => kindOf(path, kernels) !== "missing");
-  const root = register("rootfs");
+  const places = { root: register("rootfs"), mounts: kernel };
   return {
     material: [
       ...(known.length > 0 ? planMaskMaterial(known) : []),
       ...unknown.flatMap(materialFor),
     ],
     apply: [
-      ...planReadOnlyPaths(there, root),
-      ...planMasks(known, root),
+      ...planReadOnlyPaths(there, places),
+      ...planMasks(known, places),
       ...unknown.flatMap(maskUnknown),
     ],
   };
@@ -104,7 +104,7 @@ function maskUnknown(path: string, index: number): Operation[] {
       then: [],
       otherwise: [
         // A file does not go over a directory: EINVAL.
-        { ...file, result: "hidden", okErrors: ["EINVAL", "ENOTDIR"] } as Operation,
+        { ...file, result: "hidden", okErrors: ["EINVAL", "ENOTDIR"] },
         {
           control: "branch",
           reason: `hide ${path} when it is a directory`,

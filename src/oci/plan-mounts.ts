@@ -38,8 +38,17 @@ export interface MountContext {
 
 /** File systems that the owner of a user namespace may mount, with its own ids. */
 const OF_USER_NAMESPACE = new Set([
-  ...["proc", "sysfs", "mqueue", "devpts", "tmpfs", "ramfs", "cgroup", "cgroup2", "overlay"],
-  ...["fuse", "bpf"],
+  "proc",
+  "sysfs",
+  "mqueue",
+  "devpts",
+  "tmpfs",
+  "ramfs",
+  "cgroup",
+  "cgroup2",
+  "overlay",
+  "fuse",
+  "bpf",
 ]);
 
 /** Without a device below them: their `ro` is the mount's alone. */
@@ -51,6 +60,19 @@ const PROC_FILES = new Set(
     .map((name) => `/proc/${name}`)
     .concat("/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled"),
 );
+
+/** The mounts that the kernel fills, by target: what is looked for in them is looked for from there. */
+export function kernelMounts(mounts: readonly PlannedMount[]): ReadonlyMap<string, Register> {
+  return new Map(
+    mounts.flatMap(({ detached }) =>
+      detached && ["/proc", "/sys"].includes(detached.target) && KERNELS.has(detached.what)
+        ? [[detached.target, detached.mount] as const]
+        : [],
+    ),
+  );
+}
+
+const KERNELS = new Set(["proc", "sysfs"]);
 
 /** @throws invalid-argument, not-found */
 export function planMounts(mounts: readonly SpecMount[], context: MountContext): PlannedMount[] {
@@ -145,6 +167,7 @@ function planBindMount(mount: SpecMount, place: Place, context: MountContext): P
       side: "supervisor",
       what: source,
       targetKind: isDirectory ? "directory" : "file",
+      asked: !target.startsWith("/proc/"),
       make: [
         cloneTree({
           from: source,
@@ -238,6 +261,7 @@ function planFilesystem(mount: SpecMount, place: Place, context: MountContext): 
       side: OF_USER_NAMESPACE.has(type) ? "container" : "supervisor",
       what: type,
       targetKind: "directory",
+      asked: !target.startsWith("/proc/"),
       make: [
         ...newFilesystem({
           type,

@@ -62,9 +62,7 @@ export class OciNamespaces {
       throw invalidArgument("Cannot use uidMappings and gidMappings: there is no user namespace");
     }
     if (this.isNew("user") && !(linux.uidMappings?.length && linux.gidMappings?.length)) {
-      throw invalidArgument(
-        "Cannot make a user namespace: uidMappings or gidMappings are missing",
-      );
+      throw invalidArgument("Cannot make a user namespace: uidMappings or gidMappings are missing");
     }
     if (linux.timeOffsets && Object.keys(linux.timeOffsets).length > 0 && !this.isNew("time")) {
       throw invalidArgument("Cannot use timeOffsets: there is no new time namespace");

@@ -1,8 +1,8 @@
 import { fstatSync } from "node:fs";
 import { invalidArgument } from "../base/error.ts";
-import { call, type Operation, register } from "../base/operation.ts";
-import { PR } from "../kernel/flags.ts";
-import { FIRST_INHERITED_FD } from "../launch/process-plan.ts";
+import { call, type Operation, type Register, register } from "../base/operation.ts";
+import { O, PR } from "../kernel/flags.ts";
+import { FIRST_INHERITED_FD, planPart, planWorkingDirectory } from "../launch/process-plan.ts";
 import { planControllingTerminal } from "../namespaces/devices.ts";
 import type { ResourceLimit } from "../namespaces/rlimits.ts";
 import { type CapabilitySets, planCredentials } from "./plan-credentials.ts";
@@ -31,31 +31,66 @@ export interface OciProcess {
   readonly program?: string;
 }
 
-const CLOSE_RANGE = { UNSHARE: 2, CLOEXEC: 4 };
 const PR_SET_PDEATHSIG = 1;
 const DEFAULT_UMASK = 0o022;
 const SIGKILL = 9;
+/** The standard streams come first. */
+const FIRST_FD = 3;
 
 /** From the container's tree to the program. Container side; register `slave` holds the terminal when there is one. */
-export function planProgram(process: OciProcess): Operation[] {
-  const { spec, seccomp } = process;
-  const isConfinedEarly = spec.noNewPrivileges !== true;
-  const { uid = 0, umask = DEFAULT_UMASK } = spec.user ?? {};
-  const command = spec.args?.[0] ?? "";
+export function planProgram(process: OciProcess, kept: readonly string[]): Operation[] {
   return [
+    ...planPart(),
+    call("setsid", [], "start a session", { okErrors: ["EPERM"] }),
+    ...(process.spec.terminal === true
+      ? planControllingTerminal("slave")
+      : ownStreams(process.spec.user?.uid ?? 0)),
+    ...planLeaveDescriptors(process, kept),
+    ...planConfinedProgram(process),
+  ];
+}
+
+/** The register of a descriptor that {@link planLeaveDescriptors} kept. */
+export function keptRegister(name: string): Register {
+  return register(`kept.${name}`);
+}
+
+/**
+ * What the program gets goes to its places, what is needed until then behind it, and the rest is closed: what is only marked to be
+ * closed at the exec can still be reached as /proc/self/fd/N until then, by a working directory, a program's path or its
+ * interpreter's (CVE-2024-21626).
+ * @param kept registers of what is needed, of which there are less than were opened before them
+ */
+export function planLeaveDescriptors(process: OciProcess, kept: readonly string[]): Operation[] {
+  const { preserveFds, preservedFrom: from } = process;
+  const first = FIRST_FD + preserveFds;
+  return [
+    // Inherited descriptors lie above their places: each is still there when its turn comes.
+    ...Array.from({ length: preserveFds }, (_, index) =>
+      call("dup3", [from + index, FIRST_FD + index, 0], `pass descriptor ${FIRST_FD + index} on`),
+    ),
+    ...kept.map((name, index) =>
+      call("dup3", [register(name), first + index, O.CLOEXEC], `keep "${name}" to the end`, {
+        result: keptRegister(name).register,
+      }),
+    ),
     call(
       "close_range",
-      [3, 0xffffffff, CLOSE_RANGE.UNSHARE | CLOSE_RANGE.CLOEXEC],
-      "get descriptors of its own",
+      [first + kept.length, 0xffffffff, 0],
+      "let go of all that is the runtime's",
     ),
-    { control: "signal", eventfd: register("parted"), reason: "tell the runtime" },
-    call("setsid", [], "start a session", { okErrors: ["EPERM"] }),
-    ...(spec.terminal === true ? planControllingTerminal("slave") : ownStreams(uid)),
+  ];
+}
+
+/** Credentials, confinement, exec; the standard streams are connected, and no other descriptor is the runtime's. */
+export function planConfinedProgram(process: OciProcess): Operation[] {
+  const { spec, seccomp } = process;
+  const isConfinedEarly = spec.noNewPrivileges !== true;
+  const { umask = DEFAULT_UMASK } = spec.user ?? {};
+  const command = spec.args?.[0] ?? "";
+  return [
     call("umask", [umask], "set the file mode creation mask"),
-    call("chdir", [spec.cwd], `enter the working directory ${spec.cwd}`, {
-      result: "entered",
-      okErrors: ["EACCES", "EPERM"],
-    }),
+    ...planWorkingDirectory(spec.cwd, { mayFail: true }),
     ...planScheduling(spec),
     ...process.also,
     ...(isConfinedEarly ? seccomp : []),
@@ -64,13 +99,12 @@ export function planProgram(process: OciProcess): Operation[] {
       control: "branch",
       ifNegative: register("entered"),
       reason: "enter the working directory as the user, if root may not",
-      then: [call("chdir", [spec.cwd], `enter the working directory ${spec.cwd}`)],
+      then: planWorkingDirectory(spec.cwd, { mayFail: false }),
     },
     ...(process.isKnown ? planLookUp(command, candidatesOf(process)) : []),
     ...(isConfinedEarly
       ? []
       : [call("prctl", [PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0], "give up gaining privileges")]),
-    ...planPreserved(process),
     call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], "end with the runtime until it is done"),
     ...(isConfinedEarly ? [] : seccomp),
     ...planGate(process),
@@ -85,20 +119,13 @@ export function planProgram(process: OciProcess): Operation[] {
 }
 
 /** The program must be able to open /dev/stdout and the like anew: pipes and sockets become its user's. */
-function ownStreams(uid: number): Operation[] {
+export function ownStreams(uid: number): Operation[] {
   if (uid === 0) return [];
   return [0, 1, 2].flatMap((fd) => {
     const status = fstatSync(fd);
     if (!status.isFIFO() && !status.isSocket()) return [];
     return [call("fchown", [fd, uid, -1], "give a stream to the user", { okErrors: true })];
   });
-}
-
-/** Above the launcher's own descriptors, and so above where they go to: each is still there when its turn comes. */
-function planPreserved({ preserveFds, preservedFrom }: OciProcess): Operation[] {
-  return Array.from({ length: preserveFds }, (_, index) =>
-    call("dup3", [preservedFrom + index, 3 + index, 0], `pass descriptor ${3 + index} on`),
-  );
 }
 
 /** Where a command may be: itself when it names a path, else below each directory of PATH (execvp(3)). */
@@ -117,7 +144,9 @@ const X_OK = 1;
 function planLookUp(command: string, candidates: readonly string[]): Operation[] {
   const [first = command, ...rest] = candidates;
   const isPath = command.includes("/");
-  const reason = isPath ? `run "${command}"` : `run "${command}": executable file not found in $PATH`;
+  const reason = isPath
+    ? `run "${command}"`
+    : `run "${command}": executable file not found in $PATH`;
   if (rest.length === 0) return [call("faccessat", [-100, first, X_OK], reason)];
   return [
     call("faccessat", [-100, first, X_OK], `look for ${first}`, {
@@ -139,8 +168,8 @@ function planGate({ gate }: OciProcess): Operation[] {
   if (gate === "none") return [live];
   return [
     live,
-    { control: "signal", eventfd: register("ready"), reason: "tell that all is ready" },
-    call("read", [register("fifo"), { scratch: "go", size: 8 }, 1], "wait for start"),
+    { control: "signal", eventfd: keptRegister("ready"), reason: "tell that all is ready" },
+    call("read", [keptRegister("fifo"), { scratch: "go", size: 8 }, 1], "wait for start"),
   ];
 }
 

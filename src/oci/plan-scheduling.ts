@@ -125,6 +125,7 @@ export function planMemoryPolicy(policy: SpecLinux["memoryPolicy"]): Operation[]
 export function planAffinity(cpus: string | undefined): Operation[] {
   if (cpus === undefined || cpus === "") return [];
   const mask = Buffer.alloc(128);
-  for (const cpu of parseList(cpus, "CPUs")) mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7));
+  for (const cpu of parseList(cpus, "CPUs"))
+    mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7));
   return [call("sched_setaffinity", [0, mask.length, mask], `run on CPUs ${cpus}`)];
 }

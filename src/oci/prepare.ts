@@ -13,7 +13,7 @@ import { type OciContainer, planCreate } from "./plan-container.ts";
 import { availableCapabilities, lastCapability, readCapabilities } from "./plan-credentials.ts";
 import { planDevices } from "./plan-devices.ts";
 import { planHiddenPaths } from "./plan-masks.ts";
-import { planMounts } from "./plan-mounts.ts";
+import { kernelMounts, planMounts } from "./plan-mounts.ts";
 import { OciNamespaces } from "./plan-namespaces.ts";
 import { preservedFrom, resourceLimits } from "./plan-process.ts";
 import { planMemoryPolicy } from "./plan-scheduling.ts";
@@ -23,12 +23,14 @@ import type { RuntimeSpec, SpecLinux, SpecProcess } from "./runtime-spec.ts";
 import { planSeccomp, type SeccompPlan } from "./seccomp.ts";
 import { planSecurityModules } from "./security-modules.ts";
 
+export type ConsoleTarget = { readonly path: string } | "inherited" | undefined;
+
 /** What create and run are told beside the bundle. */
 export interface CreateOptions {
   readonly id: string;
   readonly bundle: Bundle;
-  /** Where the terminal goes: a socket's path, the launcher's inherited socket, or nowhere. */
-  readonly consoleSocket: string | "inherited" | undefined;
+  /** Where the terminal goes: a socket's path, the socket that the launcher inherits, or nowhere. */
+  readonly consoleSocket: ConsoleTarget;
   readonly preserveFds: number;
   readonly noPivot: boolean;
   readonly noKeyring: boolean;
@@ -66,22 +68,36 @@ export function prepareContainer(options: CreateOptions): Prepared {
   const stopsForHooks = ["prestart", "createRuntime", "createContainer"].some(
     (kind) => (spec.hooks?.[kind as "prestart"]?.length ?? 0) > 0,
   );
+  const mounts = planMounts(spec.mounts ?? [], {
+    bundle: bundle.path,
+    namespaces,
+    cgroup,
+    cgroupsPath: path,
+  });
   const container: OciContainer = {
-    ...{ id, spec, rootfs, namespaces, cgroup, stopsForHooks },
-    mounts: planMounts(spec.mounts ?? [], {
-      bundle: bundle.path,
-      namespaces,
-      cgroup,
-      cgroupsPath: path,
-    }),
+    id,
+    spec,
+    rootfs,
+    namespaces,
+    cgroup,
+    stopsForHooks,
+    mounts,
     devices: planDevices({
       devices: linux.devices ?? [],
       mounts: spec.mounts ?? [],
       rootfs,
       hasUserNamespace: namespaces.hasUserNamespace,
     }),
-    masks: planHiddenPaths(linux.maskedPaths ?? [], linux.readonlyPaths ?? [], spec.mounts ?? []),
-    ...planFirstProcess(processSpec, options, { linux, namespaces, seccomp, rootfs }),
+    masks: planHiddenPaths(linux.maskedPaths ?? [], linux.readonlyPaths ?? [], {
+      mounts: spec.mounts ?? [],
+      kernel: kernelMounts(mounts),
+    }),
+    ...planFirstProcess(processSpec, options, {
+      linux,
+      namespaces,
+      seccomp,
+      rootfs,
+    }),
     limits: resourceLimits(processSpec.rlimits),
     propagation: propagationOf(linux.rootfsPropagation),
     notifies: seccomp.notify !== undefined,
@@ -91,7 +107,12 @@ export function prepareContainer(options: CreateOptions): Prepared {
   };
   return {
     operations: planCreate(container),
-    ...{ namespaces, paths, controllers, rootfs, stopsForHooks, seccomp },
+    namespaces,
+    paths,
+    controllers,
+    rootfs,
+    stopsForHooks,
+    seccomp,
   };
 }
 
@@ -121,10 +142,7 @@ function planFirstProcess(
       spec,
       capabilities: readCapabilities(spec.capabilities, available, options.warn),
       lastCapability: last,
-      environment: [
-        ...environmentWithHome(spec, rootfs),
-        ...(options.preserveFds > 0 ? [] : []),
-      ],
+      environment: environmentWithHome(spec, rootfs),
       seccomp: seccomp.operations,
       preserveFds: options.preserveFds,
       preservedFrom: preservedFrom(inherited + ownSocket),
@@ -137,14 +155,14 @@ function planFirstProcess(
       isKnown: spec !== UNKNOWN_PROCESS,
     },
     console: consoleOf(spec, options.consoleSocket, preservedFrom(inherited)),
-    security: security.open,
+    security,
   };
 }
 
 /** @throws invalid-argument when a terminal has nowhere to go, or a socket nothing to get */
 export function consoleOf(
   spec: SpecProcess,
-  socket: CreateOptions["consoleSocket"],
+  socket: ConsoleTarget,
   inheritedFd: number,
   isFirst = true,
 ): ConsolePlan | null {
@@ -162,7 +180,7 @@ export function consoleOf(
   }
   const { height = 0, width = 0 } = spec.consoleSize ?? {};
   return {
-    socket: socket === "inherited" ? inheritedFd : consoleSocketPath(socket),
+    socket: socket === "inherited" ? inheritedFd : consoleSocketPath(socket.path),
     owner: spec.user?.uid ?? 0,
     rows: height,
     columns: width,

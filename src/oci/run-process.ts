@@ -17,13 +17,29 @@ export function ownConsole(): OwnConsole {
 }
 
 const FORWARDED = [
-  ...["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGTSTP"],
-  ...["SIGALRM", "SIGPIPE"],
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGCONT",
+  "SIGTSTP",
+  "SIGALRM",
+  "SIGPIPE",
 ] as const;
 
 const NUMBERS: Readonly<Record<string, number>> = {
-  ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14 },
-  ...{ SIGTERM: 15, SIGCONT: 18, SIGTSTP: 20 },
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGCONT: 18,
+  SIGTSTP: 20,
 };
 
 /**
@@ -41,7 +57,9 @@ export async function waitInForeground(pid: number, terminal: number | undefined
     process.on(signal, () => syscallRaw("kill", pid, NUMBERS[signal] ?? 0));
   }
   const proxy =
-    terminal === undefined ? undefined : (await import("./terminal-proxy.ts")).showTerminal(terminal);
+    terminal === undefined
+      ? undefined
+      : (await import("./terminal-proxy.ts")).showTerminal(terminal);
   // Signal handlers alone keep no program alive.
   const alive = setInterval(() => undefined, 1 << 30);
   reap();

@@ -49,8 +49,13 @@ export function sendListener(
     control.writeUInt32LE(SCM_RIGHTS, 12);
     control.writeInt32LE(fd, 16);
     const message = new BigUint64Array([
-      ...[0n, 0n, addressOf(new Uint8Array(vector.buffer)), 1n],
-      ...[addressOf(control), BigInt(CONTROL_SPACE), 0n],
+      0n,
+      0n,
+      addressOf(new Uint8Array(vector.buffer)),
+      1n,
+      addressOf(control),
+      BigInt(CONTROL_SPACE),
+      0n,
     ]);
     syscall("sendmsg", socket, new Uint8Array(message.buffer), 0);
   } finally {

@@ -1,11 +1,12 @@
 import { invalidArgument } from "../base/error.ts";
-import { call, type Operation, register } from "../base/operation.ts";
+import { call, type Operation } from "../base/operation.ts";
 import { type Architecture, syscallNumber } from "../base/syscall-number.ts";
 import { ARCHITECTURE } from "../kernel/syscall.ts";
 import { type Abi, compileForAbis } from "../namespaces/seccomp/compile.ts";
 import { readProfile } from "../namespaces/seccomp/docker-profile.ts";
 import { type ResolvedProfile, resolveProfile, RETURN } from "../namespaces/seccomp/profile.ts";
 import { x86CallNumber } from "../namespaces/seccomp/x86-calls.ts";
+import { keptRegister } from "./plan-process.ts";
 import type { SpecSeccomp } from "./runtime-spec.ts";
 
 export interface SeccompPlan {
@@ -34,9 +35,25 @@ const ABIS: Readonly<Record<string, { abi: Abi; machine: Architecture }>> = {
 
 const OTHER_ARCHITECTURES = new Set(
   [
-    ...["ARM", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32", "PPC", "PPC64"],
-    ...["PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64", "LOONGARCH64", "M68K", "SH"],
-    ...["SHEB"],
+    "ARM",
+    "MIPS",
+    "MIPS64",
+    "MIPS64N32",
+    "MIPSEL",
+    "MIPSEL64",
+    "MIPSEL64N32",
+    "PPC",
+    "PPC64",
+    "PPC64LE",
+    "S390",
+    "S390X",
+    "PARISC",
+    "PARISC64",
+    "RISCV64",
+    "LOONGARCH64",
+    "M68K",
+    "SH",
+    "SHEB",
   ].map((name) => `SCMP_ARCH_${name}`),
 );
 
@@ -82,7 +99,7 @@ export function planSeccomp(seccomp: SpecSeccomp | undefined): SeccompPlan {
         ? [
             {
               control: "signal" as const,
-              eventfd: register("listening"),
+              eventfd: keptRegister("listening"),
               reason: "tell that the filter is there",
             },
           ]
@@ -148,10 +165,43 @@ function checkNotify(seccomp: SpecSeccomp, profiles: ReadonlyMap<Abi, ResolvedPr
   }
   const own = profiles.get(ARCHITECTURE);
   const verdict = own?.calls.get(syscallNumber("write", ARCHITECTURE));
-  const isWriteNotified = verdict
-    ? isNotify(verdict)
-    : own?.defaultAction === RETURN.USER_NOTIFY;
+  const isWriteNotified = verdict ? isNotify(verdict) : own?.defaultAction === RETURN.USER_NOTIFY;
   if (isWriteNotified) {
     throw invalidArgument("Cannot use SCMP_ACT_NOTIFY for write: the runtime itself needs it");
   }
+}
+
+/** For `features`, by machine. */
+export const SECCOMP_NAMES: Readonly<Record<Architecture, object>> = {
+  x64: seccompNames("x64"),
+  arm64: seccompNames("arm64"),
+};
+
+function seccompNames(machine: Architecture): object {
+  const architectures = Object.keys(ABIS).filter((name) => ABIS[name]?.machine === machine);
+  return {
+    actions: [
+      "SCMP_ACT_ALLOW",
+      "SCMP_ACT_ERRNO",
+      "SCMP_ACT_KILL",
+      "SCMP_ACT_KILL_PROCESS",
+      "SCMP_ACT_KILL_THREAD",
+      "SCMP_ACT_LOG",
+      "SCMP_ACT_NOTIFY",
+      "SCMP_ACT_TRACE",
+      "SCMP_ACT_TRAP",
+    ],
+    operators: [
+      "SCMP_CMP_EQ",
+      "SCMP_CMP_GE",
+      "SCMP_CMP_GT",
+      "SCMP_CMP_LE",
+      "SCMP_CMP_LT",
+      "SCMP_CMP_MASKED_EQ",
+      "SCMP_CMP_NE",
+    ],
+    archs: architectures,
+    knownFlags: Object.keys(FLAGS),
+    supportedFlags: Object.keys(FLAGS),
+  };
 }

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { TiffinError } from "../base/error.ts";
-import { call, type Operation, register } from "../base/operation.ts";
+import { call, type Operation } from "../base/operation.ts";
 import { O } from "../kernel/flags.ts";
+import { keptRegister } from "./plan-process.ts";
 import type { SpecLinux, SpecProcess } from "./runtime-spec.ts";
 
 export interface SecurityPlan {
@@ -9,6 +10,8 @@ export interface SecurityPlan {
   readonly open: readonly Operation[];
   /** Before the program. */
   readonly apply: readonly Operation[];
+  /** Registers of what was opened. */
+  readonly opened: readonly string[];
 }
 
 /**
@@ -21,19 +24,24 @@ export function planSecurityModules(
 ): SecurityPlan {
   const { apparmorProfile = "", selinuxLabel = "" } = process;
   if (mountLabel !== undefined && mountLabel !== "") {
-    throw new TiffinError("unavailable", "Cannot set mountLabel: labels of mounts are not set here");
+    throw new TiffinError(
+      "unavailable",
+      "Cannot set mountLabel: labels of mounts are not set here",
+    );
   }
   const open: Operation[] = [];
   const apply: Operation[] = [];
+  const opened: string[] = [];
   const add = (file: string, text: string, what: string): void => {
-    const fd = `label.${what}`;
+    const fd = `label.${opened.length}`;
+    opened.push(fd);
     open.push(
       call("openat", [-100, `/proc/self/attr/${file}`, O.WRONLY | O.CLOEXEC, 0], `open ${file}`, {
         result: fd,
       }),
     );
     const bytes = Buffer.from(text);
-    apply.push(call("write", [register(fd), bytes, bytes.length], `set ${what}`));
+    apply.push(call("write", [keptRegister(fd), bytes, bytes.length], `set ${what}`));
   };
   if (apparmorProfile !== "" && apparmorProfile !== "unconfined") {
     if (!isAppArmorEnabled()) {
@@ -56,7 +64,7 @@ export function planSecurityModules(
     }
     add("exec", selinuxLabel, `the SELinux label ${selinuxLabel}`);
   }
-  return { open, apply };
+  return { open, apply, opened };
 }
 
 function isAppArmorEnabled(): boolean {

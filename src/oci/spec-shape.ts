@@ -5,15 +5,21 @@ import { invalidArgument } from "../base/error.ts";
  * object by its fields, or `{ "*": shape }` for an object whose keys are names. Fields that are not mentioned are passed
  * over, as the specification asks of unknown properties.
  */
-type Shape = "string" | "string!" | "boolean" | "integer" | "integer!" | "object" | Fields | [Shape];
+type Shape =
+  | "string"
+  | "string!"
+  | "boolean"
+  | "integer"
+  | "integer!"
+  | "object"
+  | Fields
+  | [Shape];
 interface Fields {
   readonly [field: string]: Shape;
 }
 
 const ID_MAPPINGS: Shape = [{ containerID: "integer!", hostID: "integer!", size: "integer!" }];
-const HOOKS: Shape = [
-  { path: "string!", args: ["string"], env: ["string"], timeout: "integer" },
-];
+const HOOKS: Shape = [{ path: "string!", args: ["string"], env: ["string"], timeout: "integer" }];
 const RATES: Shape = [{ major: "integer!", minor: "integer!", rate: "integer!" }];
 
 export const PROCESS_SHAPE: Fields = {

@@ -19,10 +19,7 @@ const POLLERR = 8;
  * Lets the program of a created container run (runtime.md, "Start"). The directory is held by the caller.
  * @throws conflict when it is not created; what failed, and the container is gone then
  */
-export function startContainer(
-  { directory, state }: Created,
-  warn: (text: string) => void,
-): void {
+export function startContainer({ directory, state }: Created, warn: (text: string) => void): void {
   const status = statusOf(directory, state);
   if (status !== "created") throw notStartable(state.id, status);
   const spec = parseSpec(directory.readConfig());
@@ -39,11 +36,9 @@ export function startContainer(
     runHooks("poststart", spec.hooks?.poststart, describeState(state, "running"));
   } catch (error) {
     deleteContainer({ directory, state }, { force: true, warn });
-    throw new TiffinError(
-      "internal",
-      `Cannot start container "${state.id}": ${messageOf(error)}`,
-      { cause: error },
-    );
+    throw new TiffinError("internal", `Cannot start container "${state.id}": ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -75,7 +70,7 @@ function openGate(path: string): void {
   syscallRaw("write", fifo, Buffer.from("0"), 1);
   const poll = new Int32Array([fifo, 0]);
   const bytes = new Uint8Array(poll.buffer);
-  while (((poll[1] ?? 0) >> 16 & POLLERR) === 0) {
+  while ((((poll[1] ?? 0) >> 16) & POLLERR) === 0) {
     const found = syscallRaw("ppoll", bytes, 1, null, null, 8);
     if (found < 0 && found !== -ERRNO.EINTR) throw syscallError("ppoll", found, "wait for it");
   }

@@ -156,8 +156,5 @@ export class StateDirectory {
 }
 
 export function doesNotExist(id: string): TiffinError {
-  return new TiffinError(
-    "not-found",
-    `Cannot find container "${id}": container does not exist`,
-  );
+  return new TiffinError("not-found", `Cannot find container "${id}": container does not exist`);
 }
