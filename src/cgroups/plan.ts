@@ -74,9 +74,7 @@ export function planGroups(paths: DriverPaths, request: GroupRequest): CgroupPla
       }),
     );
     const isV2 = paths.layout.kind === "v2";
-    limit.push(
-      ...planWrites(unified, isV2 ? request.writesV2 : (request.writesHybrid ?? [])),
-    );
+    limit.push(...planWrites(unified, isV2 ? request.writesV2 : (request.writesHybrid ?? [])));
     if (isV2) {
       if (!isUnrestricted(request.deviceRules)) {
         limit.push(...planDeviceFilter(request.deviceRules, directory));

@@ -85,7 +85,6 @@ export function planCreate(container: OciContainer): Operation[] {
     ...planIdmaps(container.mounts),
     ...cgroup.create,
     ...planFork(container),
-    ...(cgroup.intoCgroup ? [call("close", [cgroup.intoCgroup], "close the cgroup")] : []),
     ...planHostSide(container),
     ...planFinish(process, container.notifies),
   ];
@@ -155,8 +154,14 @@ function planFork(container: OciContainer): Operation[] {
 function planHostSide(container: OciContainer): Operation[] {
   const { namespaces, mounts } = container;
   return [
+    // The container makes its own mounts private and its network meanwhile.
+    ...container.cgroup.limit,
     ...planUserNamespace(container),
-    { control: "signal", eventfd: register("mapped"), reason: "tell that the ids are mapped" },
+    {
+      control: "signal",
+      eventfd: register("mapped"),
+      reason: "tell that the groups and the ids are there",
+    },
     ...planRlimits(limitsByTime(container.limits).early, register("pid")),
     cloneTree({
       from: container.rootfs,
@@ -239,7 +244,6 @@ function planUserNamespace(container: OciContainer): Operation[] {
 function planContainerSide(container: OciContainer): Operation[] {
   const { spec, namespaces } = container;
   const { oomScoreAdj } = spec.process ?? {};
-  const hasOwnNetwork = namespaces.isNew("network");
   return [
     ...planGuard(),
     ...planPrivateTree(),
@@ -249,20 +253,19 @@ function planContainerSide(container: OciContainer): Operation[] {
       "find the place for the root",
       { result: "place" },
     ),
-    ...(oomScoreAdj === undefined ? [] : planOomScoreAdjust(oomScoreAdj)),
     ...container.security.open,
-    ...container.cgroup.enter,
-    ...(namespaces.isNew("cgroup") ? planCgroupNamespace() : []),
-    ...(namespaces.isNew("time") ? planTimeOffsets(spec.linux?.timeOffsets ?? {}) : []),
+    ...(namespaces.hasUserNamespace ? [] : planNames(container)),
     {
       control: "wait",
       for: register("mapped"),
       until: "readable",
-      reason: "wait until the ids are mapped",
+      reason: "wait until the groups and the ids are there",
     },
-    ...(namespaces.hasUserNamespace ? planBecomeRoot() : []),
-    ...planHostname(spec.hostname ?? "", spec.domainname ?? ""),
-    ...(hasOwnNetwork ? planLoopback() : []),
+    ...(oomScoreAdj === undefined ? [] : planOomScoreAdjust(oomScoreAdj)),
+    ...container.cgroup.enter,
+    ...(namespaces.isNew("cgroup") ? planCgroupNamespace() : []),
+    ...(namespaces.isNew("time") ? planTimeOffsets(spec.linux?.timeOffsets ?? {}) : []),
+    ...(namespaces.hasUserNamespace ? [...planBecomeRoot(), ...planNames(container)] : []),
     ...(container.noKeyring ? [] : planKeyring(container.id)),
     ...container.mounts.flatMap(({ detached }) =>
       detached?.side === "container" ? detached.make : [],
@@ -286,6 +289,13 @@ function planContainerSide(container: OciContainer): Operation[] {
       "listening",
       ...container.security.opened,
     ]),
+  ];
+}
+
+function planNames({ spec, namespaces }: OciContainer): Operation[] {
+  return [
+    ...planHostname(spec.hostname ?? "", spec.domainname ?? ""),
+    ...(namespaces.isNew("network") ? planLoopback() : []),
   ];
 }
 

@@ -1,12 +1,7 @@
 import { call, type Fork, type Operation, type Register, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
 import { AT, CLONE, O, TTY_IOCTL } from "../kernel/flags.ts";
-import {
-  FIRST_INHERITED_FD,
-  planBecomeRoot,
-  planEndWithEngine,
-  planPart,
-} from "../launch/process-plan.ts";
+import { FIRST_INHERITED_FD, planBecomeRoot, planEndWithEngine } from "../launch/process-plan.ts";
 import {
   limitsByTime,
   planOomScoreAdjust,
@@ -21,6 +16,7 @@ import {
   ownStreams,
   planConfinedProgram,
   planLeaveDescriptors,
+  planPart,
   planProgram,
 } from "./plan-process.ts";
 import { planAffinity } from "./plan-scheduling.ts";
@@ -53,7 +49,6 @@ export function planExec(exec: OciExec): Operation[] {
     ...planConsoleSocket(exec.console),
     ...cgroup.create,
     ...(isSeen ? planForkFromInside(exec) : planFork(exec)),
-    ...(cgroup.intoCgroup ? [call("close", [cgroup.intoCgroup], "close the cgroup")] : []),
     ...planRlimits(limitsByTime(exec.limits).early, register("pid")),
     { control: "signal", eventfd: register("prepared"), reason: "let the process go on" },
     ...planFinish(process, exec.notifies),

@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import { invalidArgument } from "../base/error.ts";
 import { call, type Operation, type Register, register } from "../base/operation.ts";
 import { O, PR } from "../kernel/flags.ts";
-import { FIRST_INHERITED_FD, planPart, planWorkingDirectory } from "../launch/process-plan.ts";
+import { FIRST_INHERITED_FD, planWorkingDirectory } from "../launch/process-plan.ts";
 import { planControllingTerminal } from "../namespaces/devices.ts";
 import type { ResourceLimit } from "../namespaces/rlimits.ts";
 import { type CapabilitySets, planCredentials } from "./plan-credentials.ts";
@@ -47,6 +47,20 @@ export function planProgram(process: OciProcess, kept: readonly string[]): Opera
       : ownStreams(process.spec.user?.uid ?? 0)),
     ...planLeaveDescriptors(process, kept),
     ...planConfinedProgram(process),
+  ];
+}
+
+/** Until here both sides of the fork have one table of descriptors. */
+export function planPart(): Operation[] {
+  const CLOSE_RANGE_UNSHARE = 2;
+  return [
+    // Nothing is closed here: the highest descriptor there can be.
+    call(
+      "close_range",
+      [0xffffffff, 0xffffffff, CLOSE_RANGE_UNSHARE],
+      "get descriptors of its own",
+    ),
+    { control: "signal", eventfd: register("parted"), reason: "tell the runtime" },
   ];
 }
 

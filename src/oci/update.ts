@@ -51,7 +51,7 @@ export const update: OciCommand = (words, context) => {
     return 0;
   }
   for (const write of swapFirst(request.writesV1, paths)) {
-    apply(paths.group(paths.required(write.controller), paths.name), write);
+    apply(paths.group(paths.required(write.controller)), write);
   }
   const unified = paths.unified(paths.name);
   for (const write of request.writesHybrid ?? []) apply(unified ?? "", write);
@@ -115,7 +115,7 @@ function swapFirst(writes: readonly CgroupWrite[], paths: GroupAtPath): readonly
   const swap = writes.find(({ file }) => file === "memory.memsw.limit_in_bytes");
   const hierarchy = paths.hierarchy("memory");
   if (memory === undefined || swap === undefined || hierarchy === undefined) return writes;
-  const current = `${paths.group(hierarchy, paths.name)}/memory.memsw.limit_in_bytes`;
+  const current = `${paths.group(hierarchy)}/memory.memsw.limit_in_bytes`;
   const old = existsSync(current) ? Number(readFileSync(current, "utf8")) : 0;
   if (Number(memory.value) <= old && Number(memory.value) !== -1) return writes;
   return [swap, ...writes.filter((write) => write !== swap)];
