@@ -168,6 +168,9 @@ export function moveMount(mount: Register, target: Register, reason: string): Op
   );
 }
 
+/** A target that cannot be found or made is so by what the image holds, or the user named: no fault of the engine's. */
+const IMAGE_FAULT = "invalid-argument" as const;
+
 /**
  * Opens `path` below the root descriptor as an O_PATH descriptor in `result`; what is missing on the way is made:
  * directories with mode 0755, and the last part as `kind` says. Links on the way lead nowhere outside the root, and not
@@ -184,6 +187,7 @@ export function openTarget(target: {
     call("openat2", [root, at, openHow(O.PATH), OPEN_HOW_SIZE], reason, {
       result: into,
       ...(missingIsFine && { okErrors: ["ENOENT"] as const }),
+      code: IMAGE_FAULT,
     });
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.length === 0) return [open("/", result, "open the root", false)];
@@ -224,10 +228,11 @@ function makeEntry(
   entry: { path: string; isFile: boolean },
 ): Operation {
   const hints = { EEXIST: `${entry.path} is a link that leads nowhere; choose another target` };
+  const more = { hints, code: IMAGE_FAULT } as const;
   // The modes are docker's.
   return entry.isFile
-    ? call("mknodat", [parent, name, S_IF.REG | 0o755, 0], `make the file ${entry.path}`, { hints })
-    : call("mkdirat", [parent, name, 0o755], `make the directory ${entry.path}`, { hints });
+    ? call("mknodat", [parent, name, S_IF.REG | 0o755, 0], `make the file ${entry.path}`, more)
+    : call("mkdirat", [parent, name, 0o755], `make the directory ${entry.path}`, more);
 }
 
 /**
@@ -266,6 +271,7 @@ function planNotProc(target: Register, path: string): Operation[] {
       `find ${path} outside of /proc`,
       {
         okErrors: ["EAGAIN"],
+        code: IMAGE_FAULT,
         hints: {
           ETIMEDOUT: `The image makes ${path} a link into /proc, where nothing may be mounted; choose another target`,
         },
