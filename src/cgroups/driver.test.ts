@@ -88,6 +88,20 @@ describe.skipIf(!isRoot).each(layouts())("CgroupDriver on %s", (kind, layout) =>
     expect(driver.list()).not.toContain("limits");
   });
 
+  test("ends what still runs in the groups, and what does not", async () => {
+    const child = start("ending", {}, "exec sleep 100");
+    await driver.end("ending");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGKILL");
+    expect(driver.list()).toEqual([]);
+    await driver.end("ending");
+    perform([
+      ...driver.plan({ containerId: "empty", resources: {}, deviceRules: [] }).limit,
+    ]).forEach((fd, name) => name.startsWith("procs.") && closeSync(fd));
+    await driver.end("empty");
+    expect(driver.list()).toEqual([]);
+  });
+
   test("adds a limit of another kind to a container that runs", async () => {
     const child = start("later", {}, "sleep 60");
     driver.update("later", { nanoCpus: 250_000_000, cpusetCpus: "0" });

@@ -112,6 +112,16 @@ export class CgroupDriver {
     return [...ids];
   }
 
+  /**
+   * Kills what still runs in the container and removes its groups. Idempotent. Usually nothing does: a v2 group that can be
+   * removed was empty. @throws conflict when processes remain
+   */
+  async end(containerId: string): Promise<void> {
+    const unified = this.paths.unified(containerId);
+    if (unified === undefined || removeGroup(unified) < 0) this.kill(containerId);
+    await this.remove(containerId);
+  }
+
   /** Removes a container's groups and those that it made below them. @throws conflict when processes remain in them */
   async remove(containerId: string): Promise<void> {
     let left = this.paths.groups(containerId).filter((group) => !removeEmpty(group));
@@ -279,8 +289,13 @@ function subgroups(directory: string): string[] {
 
 /** The usual case in one system call: a group without subgroups and processes, or none at all. */
 function removeEmpty(group: string): boolean {
-  const result = syscallRaw("unlinkat", AT.FDCWD, group, AT.REMOVEDIR);
+  const result = removeGroup(group);
   return result === 0 || result === -ERRNO.ENOENT;
+}
+
+/** 0, or the negative errno. */
+function removeGroup(group: string): number {
+  return syscallRaw("unlinkat", AT.FDCWD, group, AT.REMOVEDIR);
 }
 
 /** rmdir from the leaves up; true when nothing is left. */

@@ -7,10 +7,23 @@ import type { StoredContainer } from "./container-table.ts";
 import { type ContainerUser, resolveUser } from "./container-user.ts";
 import type { EngineContext } from "./context.ts";
 
-/** The image's layers that a container's root is mounted from, the lowest first. */
+/**
+ * The image's layers that a container's root is mounted from, the lowest first. Layers never change, and neither do an image's:
+ * what was found once holds.
+ */
 export function containerLayers(context: EngineContext, { imageId }: StoredContainer): string[] {
-  return visibleLayers(context.images.layerDirectories(imageId));
+  const key = `${context.places.root} ${imageId}`;
+  const known = layerCache.get(key);
+  if (known) return known;
+  const layers = visibleLayers(context.images.layerDirectories(imageId));
+  if (layerCache.size >= CACHED_IMAGES) layerCache.clear();
+  layerCache.set(key, layers);
+  return layers;
 }
+
+/** By the engine's root and the image's ID, which names the content. */
+const layerCache = new Map<string, string[]>();
+const CACHED_IMAGES = 256;
 
 /** A user as the container's own passwd and group files have it, mounted or not. @throws invalid-argument */
 export function containerUser(
@@ -33,15 +46,14 @@ interface UserFiles {
 }
 
 /** By image ID, which names the content: entries never become wrong. */
-const cache = new Map<string, UserFiles>();
-const CACHED_IMAGES = 256;
+const userCache = new Map<string, UserFiles>();
 
 function imageUserFiles(context: EngineContext, container: StoredContainer): UserFiles {
-  const known = cache.get(container.imageId);
+  const known = userCache.get(container.imageId);
   if (known) return known;
   const files = readUserFiles(containerLayers(context, container));
-  if (cache.size >= CACHED_IMAGES) cache.clear();
-  cache.set(container.imageId, files);
+  if (userCache.size >= CACHED_IMAGES) userCache.clear();
+  userCache.set(container.imageId, files);
   return files;
 }
 

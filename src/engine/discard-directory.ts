@@ -1,6 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { ERRNO } from "../base/errno.ts";
+import { renameat2Raw } from "../kernel/files.ts";
+import { AT } from "../kernel/flags.ts";
+import { syscallError } from "../kernel/syscall.ts";
 import { removeTree } from "../layers/remove-tree.ts";
 import type { Places } from "./types.ts";
 
@@ -14,12 +18,21 @@ export function trashDirectory(places: Places): string {
  * next one does. Does nothing when it is not there.
  */
 export function discardDirectory(places: Places, path: string): void {
-  if (!existsSync(path)) return;
   const trash = trashDirectory(places);
-  mkdirSync(trash, { recursive: true, mode: 0o700 });
   const target = join(trash, randomUUID());
-  renameSync(path, target);
+  if (!moveAway(path, target)) {
+    if (!existsSync(path)) return;
+    mkdirSync(trash, { recursive: true, mode: 0o700 });
+    renameSync(path, target);
+  }
   enqueue(target);
+}
+
+/** False when it is not there, or the trash is not. */
+function moveAway(path: string, target: string): boolean {
+  const result = renameat2Raw([AT.FDCWD, path], [AT.FDCWD, target], 0);
+  if (result < 0 && result !== -ERRNO.ENOENT) throw syscallError("rename", result, `remove ${path}`);
+  return result >= 0;
 }
 
 /** Directories that wait, and when the engine turns to them: once nothing was discarded for a while, or when they are many. */

@@ -191,8 +191,7 @@ async function removeStrays(context: EngineContext): Promise<void> {
   }
   for (const id of context.cgroups.list()) {
     if (containers.withId(id)) continue;
-    context.cgroups.kill(id);
-    await context.cgroups.remove(id);
+    await context.cgroups.end(id);
   }
 }
 

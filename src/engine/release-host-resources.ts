@@ -8,8 +8,7 @@ import type { Places } from "./types.ts";
 
 /** Cgroups (and whatever still runs in them), the use of volumes, and the run directory. Idempotent. */
 export async function releaseHostResources(context: EngineContext, id: string): Promise<void> {
-  context.cgroups.kill(id);
-  await context.cgroups.remove(id);
+  await context.cgroups.end(id);
   await releaseVolumes(context, id);
   removeRunDirectory(context.places, id);
 }

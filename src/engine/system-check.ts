@@ -36,8 +36,7 @@ async function checkCgroups(context: EngineContext, repair: boolean): Promise<Fi
     const container = context.containers.withId(id);
     if (container && (isRunning(container) || container.phase !== "settled")) continue;
     if (repair) {
-      context.cgroups.kill(id);
-      await context.cgroups.remove(id);
+      await context.cgroups.end(id);
     }
     findings.push({
       kind: "cgroup",
