@@ -31,7 +31,8 @@ export function discardDirectory(places: Places, path: string): void {
 /** False when it is not there, or the trash is not. */
 function moveAway(path: string, target: string): boolean {
   const result = renameat2Raw([AT.FDCWD, path], [AT.FDCWD, target], 0);
-  if (result < 0 && result !== -ERRNO.ENOENT) throw syscallError("rename", result, `remove ${path}`);
+  if (result < 0 && result !== -ERRNO.ENOENT)
+    throw syscallError("rename", result, `remove ${path}`);
   return result >= 0;
 }
 

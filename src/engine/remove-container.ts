@@ -22,14 +22,7 @@ export async function removeContainer(
   if (container && isRunning(container)) {
     if (!options.force) throw stillRuns(container);
     recordEndCause(context, id, "user");
-    const exited = context.waiters.add(id, "not-running");
-    context.cgroups.kill(id);
-    await context.processes
-      .get(id)
-      ?.signal(9)
-      .catch(() => undefined);
-    faultPoint("remove:killed");
-    await exited;
+    await killWhole(context, id);
   }
   await context.lock.hold(id, async () => {
     const current = context.containers.withId(id);
@@ -38,6 +31,28 @@ export async function removeContainer(
     bindVolumes(context, current, options.volumes);
     await deleteContainer(context, current);
   });
+}
+
+/** How long a process that was killed with its groups may take to end before its supervisor is asked to kill it. */
+const GROUP_PATIENCE_MS = 200;
+
+/** Resolves once the end is recorded. Only a privileged process can have left its groups: the supervisor kills that one. */
+async function killWhole(context: EngineContext, id: string): Promise<void> {
+  const exited = context.waiters.add(id, "not-running");
+  context.cgroups.kill(id);
+  faultPoint("remove:killed");
+  const askSupervisor = (): void => {
+    context.processes
+      .get(id)
+      ?.signal(9)
+      .catch(() => undefined);
+  };
+  const timer = setTimeout(askSupervisor, GROUP_PATIENCE_MS);
+  try {
+    await exited;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function stillRuns({ name, id, state }: StoredContainer): TiffinError {
