@@ -77,6 +77,9 @@ describe("a create body of docker's command line", () => {
       logDriver: "",
       logOptions: {},
       restartPolicy: { name: "no", maximumRetryCount: 0 },
+      healthcheck: null,
+      onUnhealthy: "",
+      longestRunMs: 0,
       annotations: {},
     });
   });
@@ -296,7 +299,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
     ["PublishAllPorts", {}, { PublishAllPorts: true }],
     ["Links", {}, { Links: ["a:b"] }],
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
-    ["Healthcheck", { Healthcheck: { Test: ["CMD", "true"] } }, {}],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],
     ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],
     ["LogConfig.Type", {}, { LogConfig: { Type: "syslog" } }],

@@ -1,6 +1,7 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import type { ContainerSpec, DeviceSpec, Ulimit } from "../engine/types.ts";
+import { lifeAnnotations, readLife } from "./container-health.ts";
 import { readMounts } from "./container-mounts.ts";
 import { readResources } from "./container-resources.ts";
 import type { JsonObject } from "./json-object.ts";
@@ -65,7 +66,7 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
       name: restartPolicy.string("Name") || "no",
       maximumRetryCount: restartPolicy.integer("MaximumRetryCount"),
     },
-    ...readAnnotations(hostConfig.stringMap("Annotations")),
+    ...readAnnotations(body, hostConfig.stringMap("Annotations")),
   };
 }
 
@@ -247,11 +248,21 @@ function checkRestartPolicy(hostConfig: JsonObject): void {
 }
 
 function readAnnotations(
+  config: JsonObject,
   annotations: Record<string, string>,
-): Pick<ContainerSpec, "annotations" | "timeOffsetSeconds"> {
+): Pick<
+  ContainerSpec,
+  "annotations" | "timeOffsetSeconds" | "healthcheck" | "onUnhealthy" | "longestRunMs"
+> {
   const { [timeOffsetAnnotation]: offset = "0", ...rest } = annotations;
   if (!/^-?\d{1,12}(\.\d{1,9})?$/.test(offset)) {
     throw invalidArgument(`invalid ${timeOffsetAnnotation} "${offset}": want a number of seconds`);
   }
-  return { annotations: rest, timeOffsetSeconds: Number(offset) };
+  const ours: readonly string[] = Object.values(lifeAnnotations);
+  const others = Object.entries(rest).filter(([name]) => !ours.includes(name));
+  return {
+    annotations: Object.fromEntries(others),
+    timeOffsetSeconds: Number(offset),
+    ...readLife(config, rest),
+  };
 }

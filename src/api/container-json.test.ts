@@ -169,7 +169,7 @@ describe("the status of a container", () => {
   ];
   for (const [state, words] of cases) {
     test(`reads "${words}"`, () => {
-      expect(statusWords(fixtureContainer("one", {}, state).state, now)).toBe(words);
+      expect(statusWords(fixtureContainer("one", {}, state), now)).toBe(words);
     });
   }
 });

@@ -1,10 +1,16 @@
 import { join } from "node:path";
 import { humanDuration } from "../base/duration.ts";
 import { containerDirectories } from "../engine/container-directories.ts";
+import { isChecked } from "../engine/health/health-policy.ts";
 import type { Container, ContainerSpec, ContainerState, Places } from "../engine/types.ts";
 import type { ApiVersion } from "./api-version.ts";
 import { timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
-
+import {
+  formatHealth,
+  formatHealthCheck,
+  formatLifeAnnotations,
+  healthWord,
+} from "./container-health.ts";
 import { formatResources } from "./container-resources.ts";
 import { isNever } from "./docker-time.ts";
 import { formatBind, formatMount, formatTmpfs, mountPointsOf } from "./mount-format.ts";
@@ -38,7 +44,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     Created: container.createdAt,
     Path: path,
     Args: args,
-    State: formatState(container.state),
+    State: formatState(container),
     Image: container.imageId,
     ResolvConfPath: join(files, "resolv.conf"),
     HostnamePath: join(files, "hostname"),
@@ -83,7 +89,7 @@ function formatGraphDriver(container: Container, facts: InspectFacts): Record<st
   };
 }
 
-function formatState(state: ContainerState): Record<string, unknown> {
+function formatState({ state, health, spec }: Container): Record<string, unknown> {
   const { status } = state;
   return {
     Status: status,
@@ -97,6 +103,7 @@ function formatState(state: ContainerState): Record<string, unknown> {
     Error: state.error,
     StartedAt: state.startedAt,
     FinishedAt: state.finishedAt,
+    ...(health !== null && isChecked(spec.healthcheck) ? { Health: formatHealth(health) } : {}),
     ...((state.lostLogBytes ?? 0) > 0 ? { LostLogBytes: state.lostLogBytes } : {}),
   };
 }
@@ -107,14 +114,21 @@ export function isRunning({ status }: ContainerState): boolean {
 }
 
 /** The STATUS column of `docker ps`: `Up 3 minutes`, `Exited (0) 2 hours ago`. */
-export function statusWords(state: ContainerState, nowMilliseconds: number): string {
+export function statusWords(
+  { state, ...container }: Pick<Container, "state" | "health" | "spec">,
+  nowMilliseconds: number,
+): string {
   const since = (time: string): string =>
     humanDuration((nowMilliseconds - Date.parse(time)) / 1000);
   if (state.status === "paused") return `Up ${since(state.startedAt)} (Paused)`;
   if (state.status === "restarting") {
     return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
   }
-  if (state.status === "running") return `Up ${since(state.startedAt)}`;
+  if (state.status === "running") {
+    const health = healthWord(container);
+    const shown = health === "starting" ? "health: starting" : health;
+    return `Up ${since(state.startedAt)}${health === "none" ? "" : ` (${shown})`}`;
+  }
   if (state.status === "removing") return "Removal In Progress";
   if (state.status === "dead") return "Dead";
   if (state.status === "created" || isNever(state.startedAt)) return "Created";
@@ -142,6 +156,7 @@ function formatConfig(spec: ContainerSpec): Record<string, unknown> {
     Entrypoint: spec.entrypoint === null || spec.entrypoint.length === 0 ? null : spec.entrypoint,
     OnBuild: null,
     Labels: spec.labels,
+    ...(spec.healthcheck === null ? {} : { Healthcheck: formatHealthCheck(spec.healthcheck) }),
     ...(spec.stopSignal === "" ? {} : { StopSignal: spec.stopSignal }),
     ...(spec.stopTimeoutSeconds === null ? {} : { StopTimeout: spec.stopTimeoutSeconds }),
   };
@@ -204,7 +219,7 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
 function annotationsOf(spec: ContainerSpec): Record<string, string> | undefined {
   const offset =
     spec.timeOffsetSeconds === 0 ? {} : { [timeOffsetAnnotation]: String(spec.timeOffsetSeconds) };
-  const all = { ...spec.annotations, ...offset };
+  const all = { ...spec.annotations, ...offset, ...formatLifeAnnotations(spec) };
   return Object.keys(all).length === 0 ? undefined : all;
 }
 

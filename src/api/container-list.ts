@@ -2,6 +2,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Container, ContainerStatus } from "../engine/types.ts";
 import { invalidArgument, isTiffinError } from "../base/error.ts";
 import { commandOf, isRunning, statusWords } from "./container-json.ts";
+import { healthWord } from "./container-health.ts";
 import { isNever, unixSeconds } from "./docker-time.ts";
 import { type Filters, invalidFilter, parseFilters } from "./filters.ts";
 import { mountPointsOf } from "./mount-format.ts";
@@ -101,14 +102,13 @@ function statusFilter(filters: Filters): Predicate {
   return ({ state }) => filters.exact("status", state.status);
 }
 
-/** There are no health checks yet: each container's health is "none". */
 function healthFilter(filters: Filters): Predicate {
   for (const health of filters.values("health")) {
     if (!healthWords.includes(health)) {
       throw invalidArgument(`unrecognized filter value for health: ${health}`);
     }
   }
-  return () => filters.exact("health", "none");
+  return (container) => filters.exact("health", healthWord(container));
 }
 
 /** No container here is a task of a swarm. */
@@ -212,7 +212,7 @@ export function summarizer(
       ...(withSize ? await sizes(engine, container) : {}),
       Labels: spec.labels,
       State: state.status,
-      Status: statusWords(state, now),
+      Status: statusWords(container, now),
       HostConfig: {
         NetworkMode: spec.networkMode,
         ...(Object.keys(spec.annotations).length === 0 ? {} : { Annotations: spec.annotations }),

@@ -72,6 +72,7 @@ export function fixtureContainer(
       ...INITIAL_STATE,
       ...state,
     },
+    health: null,
     idBase: 0,
     logPath: `/state/${name}/logs/log`,
   };

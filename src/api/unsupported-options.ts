@@ -34,10 +34,6 @@ export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): v
   refuseFields(hostConfig, hostConfigOptions);
   refuseDeviceRequests(hostConfig);
   refuseQualityOfService(hostConfig);
-  const healthTest = config.object("Healthcheck").strings("Test");
-  if (healthTest.length > 0 && healthTest[0] !== "NONE") {
-    throw unsupported("Healthcheck", "--health-cmd");
-  }
   if (!logDrivers.includes(hostConfig.object("LogConfig").string("Type"))) {
     throw unsupported("LogConfig.Type", "--log-driver", "Leave it out: logs are kept on disk");
   }

@@ -11,7 +11,17 @@ import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import { timestamp, timestampOf } from "./timestamp.ts";
-import type { ContainerState } from "./types.ts";
+import type { ContainerState, EndCause } from "./types.ts";
+
+/** What the state says of a run that the engine itself ended. */
+const CAUSE_WORDS: Readonly<Record<EndCause, string>> = {
+  "": "",
+  user: "",
+  "unhealthy-restart": "It was unhealthy, and restarted",
+  "unhealthy-stop": "It was unhealthy, and stopped",
+  "unhealthy-kill": "It was unhealthy, and killed",
+  timeout: "It ran for longer than its --timeout",
+};
 
 /** What is recorded of an end that left no record. */
 export interface Loss {
@@ -63,6 +73,7 @@ export async function settleExit(
   loss: Loss = lostSupervisor(),
 ): Promise<void> {
   context.processes.delete(id);
+  context.deadlines.clear(id);
   const before = context.containers.withId(id);
   if (!before) return;
   const exitCode = record?.exitCode ?? loss.exitCode;
@@ -82,11 +93,12 @@ export async function settleExit(
       exitCode,
       oomKilled,
       finishedAt: record ? timestampOf(record.endedNano) : loss.finishedAt,
-      error: record ? "" : loss.error,
+      error: record ? CAUSE_WORDS[before.state.endCause] : loss.error,
       lostLogBytes: record?.lostLogBytes ?? 0,
     },
   });
   faultPoint("exit:recorded");
+  context.health.stop(id);
   if (oomKilled) emitContainerEvent(context, container, "oom");
   emitContainerEvent(context, container, "die", {
     exitCode: String(exitCode),

@@ -1,7 +1,7 @@
 import type { Database } from "../base/database.ts";
 import { TiffinError } from "../base/error.ts";
 import { emptySpec } from "./spec-defaults.ts";
-import type { Container, ContainerSpec, ContainerState } from "./types.ts";
+import type { Container, ContainerSpec, ContainerState, Health } from "./types.ts";
 
 /** What the engine was doing with a container when it was last written: recovery finishes or undoes it. */
 export type Phase = "settled" | "removing";
@@ -94,6 +94,12 @@ export class ContainerTable {
     return after;
   }
 
+  /** In memory alone: the health table keeps it (health/health-table.ts). */
+  setHealth(id: string, health: Health): void {
+    const container = this.byId.get(id);
+    if (container) this.byId.set(id, { ...container, health });
+  }
+
   delete(id: string): void {
     this.database.execute("DELETE FROM containers WHERE id = ?", id);
     const container = this.byId.get(id);
@@ -154,6 +160,7 @@ function fromRow(row: Row): StoredContainer {
     // An earlier version wrote fewer fields.
     spec: { ...emptySpec(""), ...(JSON.parse(row.spec) as ContainerSpec) },
     state: { ...INITIAL_STATE, ...(JSON.parse(row.state) as Partial<ContainerState>) },
+    health: null,
     phase: row.phase,
   };
 }

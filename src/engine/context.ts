@@ -8,6 +8,7 @@ import type { DueTimers } from "./due-timers.ts";
 import type { HostFacts } from "./engine.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { ExecTable } from "./exec-table.ts";
+import type { HealthMonitors } from "./health/health-monitors.ts";
 import type { HostDetails } from "./host-details.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
@@ -35,6 +36,9 @@ export interface EngineContext {
   readonly waiters: WaiterList;
   /** Of containers that restart: when they start again. */
   readonly restarts: DueTimers;
+  /** Of runs that the engine is to end. */
+  readonly deadlines: DueTimers;
+  readonly health: HealthMonitors;
   readonly volumes: VolumeStore;
   readonly volumeUse: VolumeUse;
   /** Verbs that change a container hold its ID; those that change a volume hold `volume:NAME`. */

@@ -94,6 +94,7 @@ export function newContainer(
     imageId,
     spec: request.spec,
     state: INITIAL_STATE,
+    health: null,
     idBase: 0,
     logPath: join(containerDirectories(context.places, id).logs, "log"),
     phase: "settled",

@@ -11,6 +11,11 @@ export class EventHub {
   private readonly listeners = new Set<Listener>();
   private lastNano = 0n;
 
+  /** Calls `listener` with each event from now on, for as long as the hub lives. */
+  observe(listener: Listener): void {
+    this.listeners.add(listener);
+  }
+
   emit(event: Omit<EngineEvent, "timeNano">): void {
     // Times stay in the events' order, also when the clock is set back.
     const now = realtimeNano();

@@ -69,6 +69,11 @@ export class ExecTable {
     this.byId.set(id, after);
   }
 
+  delete(id: string): void {
+    this.database.execute("DELETE FROM execs WHERE id = ?", id);
+    this.byId.delete(id);
+  }
+
   deleteOf(containerId: string): void {
     const mine = this.of(containerId);
     if (mine.length === 0) return;

@@ -1,5 +1,6 @@
 import { invalidArgument } from "../base/error.ts";
 import type { ImageConfig } from "../images/image-store.ts";
+import { mergeHealthCheck } from "./health/merge-health-check.ts";
 import type { ContainerSpec } from "./types.ts";
 
 /**
@@ -24,6 +25,7 @@ export function mergeImageConfig(spec: ContainerSpec, image: ImageConfig): Conta
     labels: { ...config.Labels, ...spec.labels },
     stopSignal: spec.stopSignal || config.StopSignal || "",
     exposedPorts: union(Object.keys(config.ExposedPorts ?? {}), spec.exposedPorts),
+    healthcheck: mergeHealthCheck(spec.healthcheck, config),
     volumes: union(Object.keys(config.Volumes ?? {}), spec.volumes),
   };
 }

@@ -20,11 +20,15 @@ import { ContainerTable } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { openReserve, takeReserve } from "./disk-reserve.ts";
 import { DueTimers } from "./due-timers.ts";
+import { endOverdue } from "./end-run.ts";
 import type { Engine } from "./engine.ts";
 import { engineVerbs } from "./engine-verbs.ts";
 import { trashDirectory } from "./discard-directory.ts";
 import { EventHub } from "./event-hub.ts";
 import { ExecTable } from "./exec-table.ts";
+import { watchHealth } from "./health/container-health.ts";
+import { HealthMonitors } from "./health/health-monitors.ts";
+import { HealthTable } from "./health/health-table.ts";
 import { readHostDetails } from "./host-details.ts";
 import { readHostFacts } from "./host-facts.ts";
 import { observeImages } from "./image-events.ts";
@@ -76,6 +80,8 @@ export async function openEngine(places: Places): Promise<Engine> {
     hostDetails: readHostDetails(),
     boot: readBoot(database),
     restarts: new DueTimers("restart container"),
+    deadlines: new DueTimers("end container"),
+    health: new HealthMonitors(containers, new HealthTable(database)),
     waiters: new WaiterList(),
     volumes: new VolumeStore(places.root, database),
     volumeUse: new VolumeUse(),
@@ -85,6 +91,8 @@ export async function openEngine(places: Places): Promise<Engine> {
     shortRunPath: `/proc/self/fd/${processes}`,
   };
   takeReserve(places);
+  const endHealth = watchHealth(context);
+  context.deadlines.onDue((overdue) => endOverdue(context, overdue));
   await recover(context);
   resumeRestarts(context);
   recordBoot(database, context.boot);
@@ -97,6 +105,9 @@ export async function openEngine(places: Places): Promise<Engine> {
     ...engineVerbs(context),
     close: async () => {
       context.restarts.close();
+      context.deadlines.close();
+      context.health.close();
+      endHealth();
       await compressor.close();
       for (const process of context.processes.values()) process.release();
       context.launcher.close();

@@ -8,7 +8,9 @@ import { type Loss, settleExit, watchContainer } from "./container-exit.ts";
 import type { StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { discardDirectory, emptyTrash } from "./discard-directory.ts";
+import { resumeEnding } from "./end-run.ts";
 import { watchExec } from "./exec-container.ts";
+import { resumeHealth } from "./health/container-health.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { countVolumeUse, recoverVolumes } from "./recover-volumes.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
@@ -35,8 +37,9 @@ export async function recover(context: EngineContext): Promise<void> {
       recoverContainer(context, container),
     );
   }
-  for (const exec of context.execs.all().filter(({ running }) => running)) {
-    await attempt(`recover exec ${exec.id}`, () => recoverExec(context, exec));
+  for (const exec of context.execs.all()) {
+    if (exec.running) await attempt(`recover exec ${exec.id}`, () => recoverExec(context, exec));
+    else if (exec.spec.isHealthCheck) context.execs.delete(exec.id);
   }
   await attempt("remove what has no owner", () => removeStrays(context));
   await attempt("recover volumes", () => recoverVolumes(context));
@@ -68,6 +71,7 @@ async function recoverContainer(context: EngineContext, container: StoredContain
     await recoverRunning(context, container);
   } else {
     await releaseHostResources(context, id);
+    context.health.stop(id);
   }
 }
 
@@ -82,7 +86,7 @@ async function recoverRunning(context: EngineContext, container: StoredContainer
   } else if (reached === "silent" && isRunning(container)) {
     const process = processOf(context, container);
     watchContainer(context, id, process);
-    void adoptLater(process, directory, reaching);
+    void adoptLater(process, directory, reaching).then(() => resumeRun(context, id));
   } else {
     // Nobody was told of a launch that hangs: what it started is killed, and should it ever answer, let go.
     if (reached === "silent") void reaching.then((late) => late?.connection.close());
@@ -106,6 +110,15 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   if (state.status === "running") thaw(context, id);
   watchContainer(context, id, process);
   process.adopt(reached.connection, reached.pid);
+  resumeRun(context, id);
+}
+
+/** What the engine does about a container that runs: its health, its longest time, an end that was begun. */
+function resumeRun(context: EngineContext, id: string): void {
+  const container = context.containers.withId(id);
+  if (!container || !isRunning(container)) return;
+  resumeEnding(context, container);
+  if (container.state.status === "running") resumeHealth(context, id);
 }
 
 /** The start of a run that was launched and never recorded. */
@@ -168,8 +181,15 @@ async function recoverExec(context: EngineContext, exec: Exec): Promise<void> {
   const reaching = reachSupervisor(directory);
   const reached = await Promise.race([reaching, Bun.sleep(PATIENCE_MS).then(() => "silent")]);
   if (typeof reached === "object") context.execs.update(exec.id, { pid: reached.pid });
+  if (exec.spec.isHealthCheck) endCheck(context, exec, process);
   if (reached === "silent") void adoptLater(process, directory, reaching);
   else await adoptLater(process, directory, reaching);
+}
+
+/** Nobody waits for the check of an engine that is gone: the health monitor begins another one. */
+function endCheck({ execs }: EngineContext, { id }: Exec, process: SupervisedProcess): void {
+  void process.ended.then(() => execs.delete(id));
+  process.signal(9).catch(() => undefined);
 }
 
 /** Directories and cgroups whose container or exec has no record: creates and removals that were cut off. */

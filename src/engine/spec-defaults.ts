@@ -53,6 +53,9 @@ export function emptySpec(image: string): ContainerSpec {
     logDriver: "",
     logOptions: {},
     restartPolicy: { name: "no", maximumRetryCount: 0 },
+    healthcheck: null,
+    onUnhealthy: "",
+    longestRunMs: 0,
     annotations: {},
   };
 }

@@ -10,6 +10,7 @@ import { nextState, watchContainer } from "./container-exit.ts";
 import { makeBindSources } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { limitRun } from "./end-run.ts";
 import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { mountVolumes } from "./mount-volumes.ts";
@@ -96,7 +97,7 @@ export async function launchContainer(
     );
     faultPoint("start:launched");
     const pid = launched.report.register("pid");
-    context.containers.update(id, {
+    const started = context.containers.update(id, {
       phase: "settled",
       state: {
         ...startedState(container, { startedAt: timestamp(), startedMonotonicMs: monotonicMs() }),
@@ -108,6 +109,8 @@ export async function launchContainer(
     emitContainerEvent(context, container, "start");
     watchContainer(context, id, process);
     process.adopt(launched.connection, pid);
+    limitRun(context, started);
+    context.health.begin(id);
     return launched;
   } catch (error) {
     await undoStart(context, container, error);

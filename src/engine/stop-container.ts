@@ -5,11 +5,11 @@ import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { cancelRestart } from "./cancel-restart.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
-import type { EndCause } from "./types.ts";
+import type { ContainerSpec, EndCause } from "./types.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const SIGTERM = 15;
-const SIGKILL = 9;
+export const SIGKILL = 9;
 
 /** @throws conflict when the container does not run */
 export function runningProcess(
@@ -69,17 +69,23 @@ export async function stopContainer(
     throw new TiffinError("not-modified", `Container ${container.id} is not running`);
   }
   recordEndCause(context, container.id, "user");
-  const { spec } = container;
-  const signal = options.signal || spec.stopSignal;
-  const timeout = options.timeoutSeconds ?? spec.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
   const exited = context.waiters.add(container.id, "not-running");
-  await endProcess(context, container, {
-    signal: signal ? signalNumber(signal) : SIGTERM,
-    timeout,
-  });
+  await endProcess(context, container, stopSettings(container.spec, options));
   await exited;
   const after = context.containers.withId(container.id);
   if (after) emitContainerEvent(context, after, "stop");
+}
+
+/** How a container is asked to end, and for how many seconds. */
+export function stopSettings(
+  spec: ContainerSpec,
+  options: { signal?: string; timeoutSeconds?: number } = {},
+): { signal: number; timeout: number } {
+  const signal = options.signal || spec.stopSignal;
+  return {
+    signal: signal ? signalNumber(signal) : SIGTERM,
+    timeout: options.timeoutSeconds ?? spec.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
+  };
 }
 
 /**
@@ -98,7 +104,8 @@ export function recordEndCause(context: EngineContext, id: string, endCause: End
   faultPoint("stop:recorded");
 }
 
-async function endProcess(
+/** Asks the process to end, and kills the whole container when the time is over. Resolves when it has ended or was killed. */
+export async function endProcess(
   context: EngineContext,
   container: StoredContainer,
   how: { signal: number; timeout: number },

@@ -145,6 +145,11 @@ export interface ContainerSpec {
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;
   readonly restartPolicy: { readonly name: string; readonly maximumRetryCount: number };
+  /** null: the image's. */
+  readonly healthcheck: HealthCheck | null;
+  readonly onUnhealthy: UnhealthyAction;
+  /** The longest time that a run may take; 0: any. */
+  readonly longestRunMs: number;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -159,6 +164,43 @@ export type EndCause =
   | "unhealthy-stop"
   | "unhealthy-kill"
   | "timeout";
+
+/** What tells whether a container does its work; 0 and [] stand for "not said". */
+export interface HealthCheck {
+  /**
+   * docker's `["CMD", ...words]`, `["CMD-SHELL", line]` and `["NONE"]`; ours, from inside of the container's network namespace:
+   * `["HTTP", target]` and `["TCP", target]`.
+   */
+  readonly test: readonly string[];
+  readonly intervalNano: number;
+  readonly timeoutNano: number;
+  readonly startPeriodNano: number;
+  readonly startIntervalNano: number;
+  readonly retries: number;
+  /** What runs a CMD-SHELL's line, when the image says so. */
+  readonly shell?: readonly string[];
+}
+
+export type HealthStatus = "starting" | "healthy" | "unhealthy";
+
+export interface HealthResult {
+  readonly start: string;
+  readonly end: string;
+  /** 0 is healthy; -1: the check itself failed, or took too long. */
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+export interface Health {
+  readonly status: HealthStatus;
+  /** Failures in a row. */
+  readonly failingStreak: number;
+  /** The last five, oldest first. */
+  readonly log: readonly HealthResult[];
+}
+
+/** What is done to a container that turns unhealthy; "": nothing. */
+export type UnhealthyAction = "" | "restart" | "stop" | "kill";
 
 export interface ContainerState {
   readonly status: ContainerStatus;
@@ -192,6 +234,8 @@ export interface Container {
   readonly imageId: string;
   readonly spec: ContainerSpec;
   readonly state: ContainerState;
+  /** null: it has no check, or never ran. */
+  readonly health: Health | null;
   /** First host id of the container's range of 65,536; 0 without a user namespace. */
   readonly idBase: number;
   readonly logPath: string;
@@ -238,6 +282,8 @@ export interface ExecSpec {
   readonly attachStdout: boolean;
   readonly attachStderr: boolean;
   readonly detachKeys: string;
+  /** The engine's own, for a health check: gone once it has ended. */
+  readonly isHealthCheck?: boolean;
 }
 
 export interface Exec {

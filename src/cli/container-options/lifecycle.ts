@@ -1,10 +1,14 @@
 import { parseDuration } from "../../base/duration.ts";
 import { type Flag, list, parsed, text, toggle } from "../flag.ts";
 import type { Arguments } from "../grammar.ts";
+import { healthAnnotations } from "./health.ts";
 import { toMap } from "./key-values.ts";
 
 /** The annotation that carries `--time-offset`, in seconds. */
 const TIME_OFFSET_ANNOTATION = "dev.tiffin.time-offset";
+
+/** The annotation that carries `--timeout`, in seconds. */
+const TIMEOUT_ANNOTATION = "dev.tiffin.timeout";
 
 const map = { type: "map", shownDefault: "map[]" };
 
@@ -27,6 +31,11 @@ const FLAGS = {
     "Automatically remove the container and its associated anonymous volumes when it exits",
   ),
   runtime: text("runtime", "Runtime to use for this container"),
+  timeout: parsed(
+    "timeout",
+    "End the container when it has run for so long (ms|s|m|h): as stop does, then its restart policy decides",
+    { type: "duration", initial: 0n, parse: parseDuration },
+  ),
   timeOffset: parsed(
     "time-offset",
     "Let the container's monotonic and boot-time clocks differ from the host's by a duration (e.g., 24h, -90m): a time namespace",
@@ -80,5 +89,12 @@ function annotations(given: Arguments): { Annotations?: Record<string, string> }
   if (given.has(FLAGS.timeOffset)) {
     all[TIME_OFFSET_ANNOTATION] = String(Number(given.get(FLAGS.timeOffset)) / 1e9);
   }
+  Object.assign(all, healthAnnotations(given), timeoutAnnotation(given));
   return Object.keys(all).length === 0 ? {} : { Annotations: all };
+}
+
+function timeoutAnnotation(given: Arguments): Record<string, string> {
+  const timeout = given.get(FLAGS.timeout);
+  if (timeout < 0n) throw new Error("--timeout cannot be negative");
+  return timeout === 0n ? {} : { [TIMEOUT_ANNOTATION]: String(Number(timeout) / 1e9) };
 }
