@@ -28,12 +28,34 @@ import type { CopyRequest } from "../logs/index.ts";
 export const fixtureHost: HostFacts = {
   kernelVersion: "6.18.0",
   operatingSystem: "Debian GNU/Linux 13 (trixie)",
+  operatingSystemVersion: "13",
+  ipv4Forwarding: true,
   architecture: "x86_64",
   cpus: 2,
   memoryBytes: 8 * 1024 ** 3,
   cgroupVersion: 2,
   cgroupLayout: "v2",
   hostname: "host",
+};
+
+const supportOfAll: Engine["limits"] = {
+  memory: true,
+  swap: true,
+  memoryReservation: true,
+  swappiness: false,
+  oomKillDisable: false,
+  cpuShares: true,
+  cpuQuota: true,
+  cpuRealtime: false,
+  cpuset: true,
+  pids: true,
+  blkioWeight: true,
+  blkioWeightDevice: true,
+  weighsAnyDisk: true,
+  blkioReadBps: true,
+  blkioWriteBps: true,
+  blkioReadIops: true,
+  blkioWriteIops: true,
 };
 
 export const fixtureImage: Image = {
@@ -111,6 +133,7 @@ export class FixtureEngine implements Engine {
   readonly id = "fixture";
   readonly places = { root: "/state", run: "/run", socket: "/run/socket" };
   readonly host: HostFacts = fixtureHost;
+  readonly limits: Engine["limits"] = supportOfAll;
   readonly images: ImageStore;
   readonly volumes: VolumeVerbs = fixtureVolumes;
   readonly all: Container[];
@@ -251,6 +274,18 @@ export class FixtureEngine implements Engine {
   async *events(_options: object, signal: AbortSignal): AsyncIterable<EngineEvent> {
     yield* this.sentEvents;
     await this.untilAborted(signal);
+  }
+
+  pruneContainers(): Promise<{ items: []; freedBytes: number }> {
+    return Promise.resolve({ items: [], freedBytes: 0 });
+  }
+
+  pruneImages(): Promise<{ items: []; removed: []; freedBytes: number }> {
+    return Promise.resolve({ items: [], removed: [], freedBytes: 0 });
+  }
+
+  eventListeners(): number {
+    return 0;
   }
 
   async *stats(): AsyncGenerator<[]> {
@@ -404,6 +439,10 @@ export class FixtureImages implements ImageStore {
 
   layerDirectories(): string[] {
     return ["/state/layers/a"];
+  }
+
+  layerUse(): [] {
+    return [];
   }
 
   history(): [] {

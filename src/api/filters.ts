@@ -53,9 +53,9 @@ export class Filters {
     return this.values(name).every((wanted) => hasLabel(labels, wanted));
   }
 
-  /** `KEY` or `KEY=VALUE`, none of them: `label!`. */
+  /** `KEY` or `KEY=VALUE`, not all of them: `label!`, as docker reads several (moby, daemon/prune.go). */
   withoutLabels(name: string, labels: Readonly<Record<string, string>>): boolean {
-    return this.values(name).every((unwanted) => !hasLabel(labels, unwanted));
+    return !this.has(name) || !this.labels(name, labels);
   }
 
   /** A filter that is true or false; undefined when absent. @throws invalid-argument */

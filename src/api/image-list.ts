@@ -1,3 +1,4 @@
+import { parsePointInTime } from "../base/point-in-time.ts";
 import { familiarName, parseReference } from "../base/reference.ts";
 import { invalidArgument } from "../base/error.ts";
 import type { Image } from "../images/image-store.ts";
@@ -43,12 +44,11 @@ export function filterImages(
     .flatMap((image) => withMatchingNames(image, filters.values("reference")));
 }
 
-/** Seconds since the epoch; docker's command line makes them of dates and durations. */
+/** Seconds since the epoch. */
 function readUntil(value: string): number {
-  if (/^\d{1,12}(\.\d+)?$/.test(value)) return Number(value);
-  const milliseconds = Date.parse(value);
-  if (Number.isNaN(milliseconds)) throw invalidArgument(`invalid filter 'until=${value}'`);
-  return milliseconds / 1000;
+  const nano = parsePointInTime(value);
+  if (nano === undefined) throw invalidArgument(`invalid filter 'until=${value}'`);
+  return Number(nano) / 1e9;
 }
 
 function withMatchingNames(image: Image, patterns: readonly string[]): Image[] {

@@ -3,6 +3,7 @@ import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
 import { networkRoutes } from "./networks.ts";
+import { pruneRoutes } from "./prune.ts";
 import type { Route } from "./router.ts";
 import { systemRoutes } from "./system.ts";
 import { tiffinRoutes } from "./tiffin-routes.ts";
@@ -15,6 +16,7 @@ export const apiRoutes: readonly Route[] = [
   ...containerRoutes,
   ...commitRoutes,
   ...execRoutes,
+  ...pruneRoutes,
   // Before images: `/images/search` is no image.
   ...unsupportedRoutes,
   ...imageRoutes,

@@ -46,6 +46,7 @@ export const COMMANDS: readonly Entry[] = [
   { path: "container inspect", load: () => import("./commands/container/inspect.ts") },
   { path: "container kill", short: "kill", load: () => import("./commands/container/kill.ts") },
   { path: "container logs", short: "logs", load: () => import("./commands/container/logs.ts") },
+  { path: "container prune", load: () => import("./commands/container/prune.ts") },
   {
     path: "container rm",
     verbAliases: ["remove"],
@@ -66,6 +67,7 @@ export const COMMANDS: readonly Entry[] = [
     common: 7,
     load: () => import("./commands/image/ls.ts"),
   },
+  { path: "image prune", load: () => import("./commands/image/prune.ts") },
   {
     path: "image rm",
     verbAliases: ["remove"],
@@ -75,6 +77,7 @@ export const COMMANDS: readonly Entry[] = [
   { path: "image tag", short: "tag", load: () => import("./commands/image/tag.ts") },
   { path: "inspect", load: () => import("./commands/system/inspect.ts") },
   { path: "system check", load: () => import("./commands/system/check.ts") },
+  { path: "system df", load: () => import("./commands/system/df.ts") },
   { path: "system events", short: "events", load: () => import("./commands/system/events.ts") },
   {
     path: "system info",
@@ -82,6 +85,7 @@ export const COMMANDS: readonly Entry[] = [
     common: 12,
     load: () => import("./commands/system/info.ts"),
   },
+  { path: "system prune", load: () => import("./commands/system/prune.ts") },
   { path: "version", common: 10, load: () => import("./commands/system/version.ts") },
   { path: "volume create", load: () => import("./commands/volume/create.ts") },
   { path: "volume inspect", load: () => import("./commands/volume/inspect.ts") },

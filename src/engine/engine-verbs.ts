@@ -12,6 +12,8 @@ import type { Engine } from "./engine.ts";
 import { createExec, startExec } from "./exec-container.ts";
 import { explainRequest } from "./explain-request.ts";
 import { isolationOf } from "./isolation.ts";
+import { pruneContainers } from "./prune-containers.ts";
+import { pruneImages } from "./prune-images.ts";
 import { removeContainer } from "./remove-container.ts";
 import { startContainer } from "./start-container.ts";
 import { killContainer, runningProcess, stopContainer } from "./stop-container.ts";
@@ -29,6 +31,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     images: context.images,
     volumes: volumeVerbs(context),
     host: context.host,
+    limits: context.cgroups.support,
     createContainer: (request) => createContainer(context, request),
     startContainer: (name, options) => startContainer(context, name, options),
     explain: (request) => explainRequest(context, request),
@@ -48,6 +51,8 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
       runningProcess(context, containers.find(name)).resize(rows, columns),
     logs: (name, request, signal) => containerLogs(context, name, request, signal),
     copyLogs: (name, request, signal) => copyContainerLogs(context, name, request, signal),
+    pruneContainers: (options) => pruneContainers(context, options),
+    pruneImages: (options) => pruneImages(context, options),
     stats: (request, signal) => containerStats(context, request, signal),
     statPath: (name, path) => statContainerPath(context, name, path),
     readPath: (request) => readContainerPath(context, request),
@@ -64,6 +69,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
       if (!process) throw new TiffinError("conflict", `Exec ${id} is not running`);
       await process.resize(rows, columns);
     },
+    eventListeners: () => events.listenerCount(),
     events: (options, signal) => events.subscribe(options, signal),
     systemCheck: (options) => systemCheck(context, options),
   };

@@ -1,3 +1,4 @@
+import type { Support } from "../cgroups/support.ts";
 import type { CopyRequest } from "../logs/index.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Change } from "../layers/changes.ts";
@@ -5,6 +6,8 @@ import type { PathStatus } from "../layers/resolve-path.ts";
 import type { CommitRequest } from "./commit-container.ts";
 import type { ArchiveWrite, PathArchive } from "./container-archive.ts";
 import type { ContainerStats, StatsRequest } from "./container-stats.ts";
+import type { Pruned } from "./prune-containers.ts";
+import type { ImagePruning, PrunedImages } from "./prune-images.ts";
 import type {
   AttachRequest,
   AttachSession,
@@ -80,6 +83,10 @@ export interface Isolation {
 export interface HostFacts {
   readonly kernelVersion: string;
   readonly operatingSystem: string;
+  /** VERSION_ID of os-release(5), or "". */
+  readonly operatingSystemVersion: string;
+  /** Whether the host passes packets on between networks. */
+  readonly ipv4Forwarding: boolean;
   readonly architecture: string;
   readonly cpus: number;
   readonly memoryBytes: number;
@@ -99,6 +106,8 @@ export interface Engine {
   readonly images: ImageStore;
   readonly volumes: VolumeVerbs;
   readonly host: HostFacts;
+  /** Which limits the host's kernel has. */
+  readonly limits: Support;
 
   /** @throws already-exists (name), not-found (image), invalid-argument */
   createContainer(request: {
@@ -138,6 +147,13 @@ export interface Engine {
   /** The same, as large chunks in docker's stream format: what GET /logs sends. */
   copyLogs(name: string, request: CopyRequest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 
+  /** Removes containers that do not run, or tells which it would. */
+  pruneContainers(options: {
+    isWanted: (container: Container) => boolean;
+    dryRun: boolean;
+  }): Promise<Pruned>;
+  /** Removes images that no container uses, or tells which it would. */
+  pruneImages(options: ImagePruning): Promise<PrunedImages>;
   /** What containers use, once or once a second. @throws not-found for a name, at once */
   stats(request: StatsRequest, signal: AbortSignal): AsyncIterable<ContainerStats[]>;
 
@@ -167,6 +183,8 @@ export interface Engine {
   resizeExec(id: string, rows: number, columns: number): Promise<void>;
 
   /** Past events from `sinceNano` on (those that are still kept), then live ones until `untilNano` or the signal. */
+  /** How many clients follow the events. */
+  eventListeners(): number;
   events(
     options: { sinceNano?: bigint; untilNano?: bigint },
     signal: AbortSignal,

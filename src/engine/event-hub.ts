@@ -26,6 +26,10 @@ export class EventHub {
     for (const listener of this.listeners) listener(stamped);
   }
 
+  listenerCount(): number {
+    return this.listeners.size;
+  }
+
   /** Kept events from `sinceNano` on (none when it is absent), then live ones until `untilNano` or the signal. */
   async *subscribe(
     options: { sinceNano?: bigint; untilNano?: bigint },

@@ -15,6 +15,7 @@ export function observeImages(store: ImageStore, events: EventHub): ImageStore {
     layerDirectories: (imageId) => store.layerDirectories(imageId),
     collectGarbage: (options) => store.collectGarbage(options),
     check: () => store.check(),
+    layerUse: () => store.layerUse(),
     install: (source, report) => store.install(source, report),
     load: async (archive, report) => {
       const loaded = await store.load(archive, report);

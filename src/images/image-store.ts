@@ -1,6 +1,7 @@
 import type { ImageCommit } from "./commit-image.ts";
 import type { HistoryEntry } from "./image-history.ts";
 import type { ImageSource } from "./image-source.ts";
+import type { LayerUse } from "./layer-use.ts";
 import type { ImageUser } from "./plan-removal.ts";
 
 /** The content of an OCI image configuration that containers use (image-spec v1.1.1 config.md). */
@@ -106,6 +107,8 @@ export interface ImageStore {
   collectGarbage(options?: {
     isUsed?: (imageId: string) => boolean;
   }): Promise<{ removed: string[]; freedBytes: number }>;
+  /** The layers of all images, each once, and which images have them. */
+  layerUse(): LayerUse[];
   /** Blobs and layers that the index names but the disk lacks, and the other way round. */
   check(): { missing: string[]; unowned: string[] };
 }

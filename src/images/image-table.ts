@@ -1,6 +1,7 @@
 import type { Database } from "../base/database.ts";
 import type { DiffId, Digest } from "../base/digest.ts";
 import { TiffinError } from "../base/error.ts";
+import type { LayerUse } from "./layer-use.ts";
 import { fullName, type Reference } from "../base/reference.ts";
 
 const SCHEMA_VERSION = 1;
@@ -149,6 +150,20 @@ export class ImageTable {
         id,
       )
       .map((row) => row.diff_id);
+  }
+
+  /** Each layer that an image has, with the images. */
+  layerUse(): LayerUse[] {
+    return this.database
+      .all<{ diff_id: string; size_bytes: number | null; images: string }>(
+        `SELECT use.diff_id, size_bytes, group_concat(DISTINCT image_id) AS images
+         FROM image_layers AS use LEFT JOIN layers ON layers.diff_id = use.diff_id GROUP BY use.diff_id`,
+      )
+      .map((row) => ({
+        diffId: row.diff_id,
+        sizeBytes: row.size_bytes ?? 0,
+        imageIds: row.images.split(","),
+      }));
   }
 
   isLayerUsed(diffId: DiffId): boolean {

@@ -18,6 +18,7 @@ import type { Image, ImageConfig, ImageStore, Progress, RemovedImage } from "./i
 import { type ImageRow, ImageTable } from "./image-table.ts";
 import { importRootfs, type ImportOptions, tagFor } from "./import-rootfs.ts";
 import { installImages } from "./install-image.ts";
+import type { LayerUse } from "./layer-use.ts";
 import { Pins } from "./pins.ts";
 import { type ImageUser, planRemoval } from "./plan-removal.ts";
 import { familiarNameOf, noSuchImage, referenceOf, resolveImage } from "./resolve-image.ts";
@@ -117,6 +118,10 @@ class SqliteImageStore implements ImageStore {
       table.setLastTagged(id, new Date().toISOString());
     });
     faultPoint("image:tagged");
+  }
+
+  layerUse(): LayerUse[] {
+    return this.places.table.layerUse();
   }
 
   history(reference: string): HistoryEntry[] {
