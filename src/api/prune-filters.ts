@@ -7,7 +7,7 @@ import { queryString, type ApiRequest } from "./request.ts";
 export interface PruneFilters {
   readonly filters: Filters;
   /** Whether something with these labels, made then (ISO 8601), is meant. */
-  isWanted(labels: Readonly<Record<string, string>>, createdAt: string): boolean;
+  readonly isWanted: (labels: Readonly<Record<string, string>>, createdAt: string) => boolean;
 }
 
 /** `label`, `label!` and `until`, and what else the kind of thing has. @throws invalid-argument, in docker's words */

@@ -34,10 +34,16 @@ async function run(context: Context): Promise<number> {
   const client = [
     "Client:",
     ` Version:    ${context.world.version}`,
+    " Context:    default",
     ` Debug Mode: ${context.places.debug}`,
   ];
   await context.print(
-    [...client, "", "Server:", ...(info === undefined ? [] : serverLines(info))].join("\n"),
+    [
+      ...client,
+      "",
+      "Server:",
+      ...(info === undefined ? [] : serverLines(info, context.places.debug)),
+    ].join("\n"),
   );
   for (const warning of strings(info?.["Warnings"])) await context.warn(warning);
   if (problem !== undefined) throw problem;
@@ -71,7 +77,7 @@ async function formatInfo(context: Context, chosen: string): Promise<number> {
 }
 
 /** Lines in docker's order; those of one word's value are left out when it is empty. */
-function serverLines(info: Info): string[] {
+function serverLines(info: Info, isDebug: boolean): string[] {
   const line = (label: string, key: string): string[] => {
     const value = info[key];
     return value === undefined || value === null || value === ""
@@ -91,7 +97,10 @@ function serverLines(info: Info): string[] {
     ...line("Cgroup Driver", "CgroupDriver"),
     ...line("Cgroup Version", "CgroupVersion"),
     ...pluginLines(info["Plugins"]),
+    ...listLines("CDI spec directories", strings(info["CDISpecDirs"])),
+    ` Swarm: ${shown(field(info["Swarm"], "LocalNodeState") ?? "")}`,
     ...runtimeLines(info),
+    ` Init Binary: ${shown(info["InitBinary"] ?? "")}`,
     ...securityLines(info["SecurityOptions"]),
     ...line("Kernel Version", "KernelVersion"),
     ...line("Operating System", "OperatingSystem"),
@@ -103,8 +112,13 @@ function serverLines(info: Info): string[] {
     ...line("ID", "ID"),
     ...line("Docker Root Dir", "DockerRootDir"),
     ` Debug Mode: ${shown(info["Debug"] ?? false)}`,
-    ...labelLines(info["Labels"]),
+    ...(isDebug || info["Debug"] === true ? debugLines(info) : []),
+    ...line("HTTP Proxy", "HttpProxy"),
+    ...line("HTTPS Proxy", "HttpsProxy"),
+    ...line("No Proxy", "NoProxy"),
+    ...listLines("Labels", strings(info["Labels"])),
     ` Experimental: ${shown(info["ExperimentalBuild"] ?? false)}`,
+    ...registryLines(info["RegistryConfig"]),
     ` Live Restore Enabled: ${shown(info["LiveRestoreEnabled"] ?? false)}`,
     "",
   ];
@@ -150,7 +164,35 @@ function securityLines(value: unknown): string[] {
   return [" Security Options:", ...lines];
 }
 
-function labelLines(value: unknown): string[] {
-  const labels = strings(value);
-  return labels.length === 0 ? [] : [" Labels:", ...labels.map((label) => `  ${label}`)];
+function debugLines(info: Info): string[] {
+  return [
+    `  File Descriptors: ${shown(info["NFd"])}`,
+    `  Goroutines: ${shown(info["NGoroutines"])}`,
+    `  System Time: ${shown(info["SystemTime"])}`,
+    `  EventsListeners: ${shown(info["NEventsListener"])}`,
+  ];
+}
+
+function registryLines(config: unknown): string[] {
+  const indexes = Object.values((field(config, "IndexConfigs") ?? {}) as Record<string, unknown>);
+  const insecure = [
+    ...indexes
+      .filter((index) => field(index, "Secure") === false)
+      .map((index) => shown(field(index, "Name"))),
+    ...strings(field(config, "InsecureRegistryCIDRs")),
+  ];
+  return [
+    ...listLines("Insecure Registries", insecure),
+    ...listLines("Registry Mirrors", strings(field(config, "Mirrors"))),
+  ];
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+function listLines(heading: string, values: readonly string[]): string[] {
+  return values.length === 0 ? [] : [` ${heading}:`, ...values.map((value) => `  ${value}`)];
 }

@@ -111,10 +111,10 @@ async function volumeCandidates(context: Context, filters: readonly string[]): P
     "/tiffin/volumes/prune",
     { query: filtersQuery(filters) },
   )) as { VolumesDeleted: string[] | null; SpaceReclaimed: number };
-  const { Volumes: all } = (await context.api.json("GET", "/system/df", {
+  const { Volumes: known } = (await context.api.json("GET", "/system/df", {
     query: { type: "volume" },
   })) as { Volumes: Volume[] | null };
-  const sizes = new Map((all ?? []).map(({ Name, UsageData }) => [Name, UsageData?.Size ?? 0]));
+  const sizes = new Map((known ?? []).map(({ Name, UsageData }) => [Name, UsageData?.Size ?? 0]));
   const items = (names ?? []).map((Id) => ({ Id, Name: "", Size: sizes.get(Id) ?? 0 }));
   return { kind: "volume", items, bytes };
 }
