@@ -74,7 +74,7 @@ async function mountOptions(volume: Volume, target: string): Promise<void> {
   for (const call of calls) {
     const result = await mountRaw(call);
     if (result < 0) {
-      if (done > 0) unmountRaw(target);
+      if (done > 0) await unmountRaw(target, volume.options["type"] ?? "");
       throw mountError(volume, errnoName(result));
     }
     done += 1;
@@ -129,7 +129,7 @@ export async function unmountUnused(context: EngineContext, name: string): Promi
   return holdVolume(context, name, async () => {
     const data = context.volumes.dataPath(name);
     if (context.volumeUse.isUsed(name) || !isMountPoint(data)) return false;
-    const result = unmountRaw(data);
+    const result = await unmountRaw(data, volume.options["type"] ?? "");
     if (result < 0) console.error(`tiffin: cannot unmount ${data}: ${errnoName(result)}`);
     return result >= 0;
   });

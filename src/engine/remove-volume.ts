@@ -38,9 +38,16 @@ export async function removeVolume(
 /** Removes a volume that nothing uses. A killed engine's successor goes on where this one was. The volume's lock is held. */
 export async function deleteVolume(context: EngineContext, name: string): Promise<void> {
   await unmountAll(context, name);
+  const { maker } = context.volumes.find(name);
   context.volumes.setMaker([name], REMOVAL);
   faultPoint("volume:removing");
-  context.volumes.remove(name, (path) => discardDirectory(context.places, path));
+  try {
+    context.volumes.remove(name, (path) => discardDirectory(context.places, path));
+  } catch (error) {
+    // Nobody may find it gone at the next start who was told that it stays.
+    context.volumes.setMaker([name], maker);
+    throw error;
+  }
   faultPoint("volume:removed");
   emitVolumeEvent(context, name, "destroy");
 }
@@ -59,7 +66,7 @@ async function unmountAll(context: EngineContext, name: string): Promise<void> {
   }
   for (const mount of mounted) {
     if (mount !== data) continue;
-    const result = unmountRaw(mount);
+    const result = await unmountRaw(mount, options["type"] ?? "");
     if (result < 0) throw syscallError("umount2", result, `unmount volume "${name}"`);
   }
 }

@@ -35,9 +35,15 @@ export async function mountRaw({ source, target, type, flags, data }: MountCall)
     : syscallOnThread("mount", ...args);
 }
 
-/** Takes a mount out of the tree at once; who still uses it keeps it. Follows no link. 0, or the negative errno. */
-export function unmountRaw(target: string): number {
-  return syscallRaw("umount2", target, MNT_DETACH | UMOUNT_NOFOLLOW);
+/**
+ * Takes a mount out of the tree at once; who still uses it keeps it. Follows no link. 0, or the negative errno.
+ * @param type of its file system: the last use of one on a server may wait for that
+ */
+export async function unmountRaw(target: string, type: string): Promise<number> {
+  const flags = MNT_DETACH | UMOUNT_NOFOLLOW;
+  return QUICK_TYPES.includes(type)
+    ? syscallRaw("umount2", target, flags)
+    : syscallOnThread("umount2", target, flags);
 }
 
 /** Whether something is mounted at the path itself (Linux 5.8). False for what is not there. */
