@@ -137,9 +137,8 @@ describe.skipIf(engineObstacle !== undefined)("volumes with options", () => {
     await run("-u", "ann", "-v", "host:/h", "busybox", "sh", "-c", "echo x > /h/file");
     expect(statSync(join(directory, "file"))).toMatchObject({ uid: 1000 });
     await makeVolume("readonly", "-o", "type=none", "-o", "o=bind,ro", "-o", `device=${directory}`);
-    const { status, stderr } = await engine.docker([
-      ...["run", "--rm", "--network", "none", "-v", "readonly:/h", "busybox", "touch", "/h/x"],
-    ]);
+    const args = ["run", "--rm", "--network", "none", "-v", "readonly:/h", "busybox"];
+    const { status, stderr } = await engine.docker([...args, "touch", "/h/x"]);
     expect(status).toBe(1);
     expect(stderr).toContain("Read-only file system");
     await tiffin("volume", "rm", "host", "readonly");
@@ -183,8 +182,14 @@ describe.skipIf(engineObstacle !== undefined)("a bind of a directory with a moun
   const it = (name: string, work: () => Promise<void>) => test(name, work, TIMEOUT_MS);
   const bound = (directory: string, options: string, script: string) =>
     engine.tiffin([
-      ...["run", "--rm", "--network", "none", "--mount"],
-      ...[`type=bind,src=${directory},dst=/b${options}`, "busybox", "sh", "-c", script],
+      "run",
+      "--rm",
+      "--network=none",
+      `--mount=type=bind,src=${directory},dst=/b${options}`,
+      "busybox",
+      "sh",
+      "-c",
+      script,
     ]);
 
   it("takes it along, read-only when the bind is, unless it is told otherwise", async () => {

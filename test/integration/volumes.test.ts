@@ -270,8 +270,13 @@ describe.skipIf(engineObstacle !== undefined)("volumes", () => {
   describe("of which a part is mounted", () => {
     const mounted = (subpath: string) =>
       engine.tiffin([
-        ...["run", "--rm", "--network", "none", "--mount"],
-        ...[`type=volume,src=parts,dst=/m,volume-subpath=${subpath}`, "busybox", "ls", "/m"],
+        "run",
+        "--rm",
+        "--network=none",
+        `--mount=type=volume,src=parts,dst=/m,volume-subpath=${subpath}`,
+        "busybox",
+        "ls",
+        "/m",
       ]);
 
     it("show that part, through links too, and nothing of the host", async () => {
@@ -395,7 +400,7 @@ describe.skipIf(engineObstacle !== undefined)("volumes", () => {
     expect((await callApi(engine, "DELETE", "/volumes/none")).status).toBe(404);
     expect((await callApi(engine, "DELETE", "/volumes/none?force=true")).status).toBe(204);
     expect((await callApi(engine, "PUT", "/volumes/api")).status).toBe(503);
-    for (const Name of ["..", "a/b", "-x", "x", `${"a".repeat(300)}`]) {
+    for (const Name of ["..", "a/b", "-x", "x", "a".repeat(300)]) {
       expect((await callApi(engine, "POST", "/volumes/create", { Name })).status).toBe(400);
     }
   });
