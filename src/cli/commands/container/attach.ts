@@ -1,10 +1,9 @@
-import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { failure } from "../../failure.ts";
 import { text, toggle } from "../../flag.ts";
-import { followTerminalSize, openSession, proxySignals } from "../../session.ts";
-import { waitForExit } from "./exit-status.ts";
+import { followTerminalSize, proxySignals } from "../../session.ts";
+import { connectTo, stayConnected } from "./connection.ts";
 import { inspectContainer, type InspectedContainer } from "./inspected.ts";
 import { checkTerminal } from "./terminal-check.ts";
 
@@ -25,36 +24,22 @@ export const command: Command = {
 async function run(context: Context): Promise<number> {
   const given = context.arguments;
   parseDetachKeys(given.get(detachKeys));
-  const { api, world } = context;
   const [name = ""] = given.operands;
   const container = await inspectContainer(context, name);
   checkState(container);
   const { Tty: tty, OpenStdin: openStdin } = container.Config;
   await checkTerminal(context, { AttachStdin: !given.get(noStdin), Tty: tty });
-  const options = {
+  if (given.get(sigProxy) && !tty) proxySignals(context, container.Id);
+  const connection = await connectTo(context, container.Id, {
     stdin: !given.get(noStdin) && openStdin,
     stdout: true,
     stderr: true,
     tty,
     detachKeys: given.get(detachKeys),
-  };
-  const query = {
-    stream: 1,
-    stdout: 1,
-    stderr: 1,
-    ...(options.stdin ? { stdin: 1 } : {}),
-    detachKeys: options.detachKeys || undefined,
-  };
-  if (given.get(sigProxy) && !tty) proxySignals(context, container.Id);
-  const [stream, exit] = await Promise.all([
-    api.hijack("POST", apiPath("containers", container.Id, "attach"), { query }),
-    waitForExit(context, container.Id, "not-running"),
-  ]);
-  const session = await openSession(stream, options, world);
-  if (tty) void followTerminalSize(api, ["containers", container.Id], world);
-  const end = await session.end;
-  session.close();
-  return end === "detached" ? 0 : exit.status;
+    until: "not-running",
+  });
+  if (tty) void followTerminalSize(context.api, ["containers", container.Id], context.world);
+  return stayConnected(connection);
 }
 
 function checkState({ State: state }: InspectedContainer): void {

@@ -5,10 +5,10 @@ import { parseDetachKeys } from "../../detach-keys.ts";
 import { failure, startFailureStatus, withExitStatus } from "../../failure.ts";
 import type { Arguments } from "../../grammar.ts";
 import { type Flag, text, toggle } from "../../flag.ts";
-import { followTerminalSize, openSession, proxySignals } from "../../session.ts";
+import { followTerminalSize, proxySignals } from "../../session.ts";
+import { connectTo, stayConnected } from "./connection.ts";
 import { CREATION_FLAGS, createContainer, readWanted, type Wanted } from "./creation.ts";
 import { checkTerminal } from "./terminal-check.ts";
-import { waitForExit } from "./exit-status.ts";
 
 const detach = toggle("detach", "Run container in background and print container ID", {
   short: "d",
@@ -82,47 +82,25 @@ async function runDetached(context: Context, id: string): Promise<number> {
 async function runAttached(context: Context, wanted: Wanted, id: string): Promise<number> {
   const { api, world } = context;
   const { body } = wanted;
-  const options = {
+  if (context.arguments.get(sigProxy)) proxySignals(context, id);
+  const isRemoved = body.HostConfig["AutoRemove"] === true;
+  const connection = await connectTo(context, id, {
     stdin: body.AttachStdin,
     stdout: body.AttachStdout,
     stderr: body.AttachStderr,
     tty: body.Tty,
     detachKeys: context.arguments.get(detachKeys),
-  };
-  if (context.arguments.get(sigProxy)) proxySignals(context, id);
-  const query = { stream: 1, ...streamQuery(options), detachKeys: options.detachKeys || undefined };
-  const attaching = api.hijack("POST", apiPath("containers", id, "attach"), { query });
-  const condition = body.HostConfig["AutoRemove"] === true ? "removed" : "next-exit";
-  const waiting = waitForExit(context, id, condition);
-  const [stream, exit] = await Promise.all([attaching, waiting]);
-  const session = await openSession(stream, options, world);
+    until: isRemoved ? "removed" : "next-exit",
+  });
   try {
     await start(context, id);
   } catch (error) {
-    session.close();
-    if (condition === "removed") await exit.status.catch(() => undefined);
+    connection.close();
+    if (isRemoved) await connection.status.catch(() => undefined);
     throw error;
   }
-  if (options.tty) void followTerminalSize(api, ["containers", id], world);
-  // Without output to wait for, the exit alone ends the command.
-  const end =
-    options.stdout || options.stderr
-      ? await session.end
-      : await Promise.race([session.end, exit.status]);
-  session.close();
-  return end === "detached" ? 0 : exit.status;
-}
-
-function streamQuery(options: {
-  stdin: boolean;
-  stdout: boolean;
-  stderr: boolean;
-}): Record<string, number> {
-  return {
-    ...(options.stdin ? { stdin: 1 } : {}),
-    ...(options.stdout ? { stdout: 1 } : {}),
-    ...(options.stderr ? { stderr: 1 } : {}),
-  };
+  if (body.Tty) void followTerminalSize(api, ["containers", id], world);
+  return stayConnected(connection);
 }
 
 async function start(context: Context, id: string): Promise<void> {

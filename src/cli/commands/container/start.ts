@@ -3,8 +3,8 @@ import type { Command, Context } from "../../command.ts";
 import { parseDetachKeys } from "../../detach-keys.ts";
 import { describe, failure } from "../../failure.ts";
 import { text, toggle } from "../../flag.ts";
-import { followTerminalSize, openSession, proxySignals } from "../../session.ts";
-import { waitForExit } from "./exit-status.ts";
+import { followTerminalSize, proxySignals } from "../../session.ts";
+import { connectTo, stayConnected } from "./connection.ts";
 import { inspectContainer } from "./inspected.ts";
 
 const attach = toggle("attach", "Attach STDOUT/STDERR and forward signals", { short: "a" });
@@ -49,35 +49,22 @@ async function startAttached(context: Context, name: string): Promise<number> {
   const { api, world } = context;
   const container = await inspectContainer(context, name);
   const id = container.Id;
-  const options = {
-    stdin: context.arguments.get(interactive) && container.Config.OpenStdin,
+  const { Tty: tty, OpenStdin: openStdin } = container.Config;
+  if (!tty) proxySignals(context, id);
+  const connection = await connectTo(context, id, {
+    stdin: context.arguments.get(interactive) && openStdin,
     stdout: true,
     stderr: true,
-    tty: container.Config.Tty,
+    tty,
     detachKeys: context.arguments.get(detachKeys),
-  };
-  if (!options.tty) proxySignals(context, id);
-  const query = {
-    stream: 1,
-    stdout: 1,
-    stderr: 1,
-    ...(options.stdin ? { stdin: 1 } : {}),
-    detachKeys: options.detachKeys || undefined,
-  };
-  const condition = container.HostConfig.AutoRemove ? "removed" : "next-exit";
-  const [stream, exit] = await Promise.all([
-    api.hijack("POST", apiPath("containers", id, "attach"), { query }),
-    waitForExit(context, id, condition),
-  ]);
-  const session = await openSession(stream, options, world);
+    until: container.HostConfig.AutoRemove ? "removed" : "next-exit",
+  });
   try {
     await api.run("POST", apiPath("containers", id, "start"));
   } catch (error) {
-    session.close();
+    connection.close();
     throw error;
   }
-  if (options.tty) void followTerminalSize(api, ["containers", id], world);
-  const end = await session.end;
-  session.close();
-  return end === "detached" ? 0 : exit.status;
+  if (tty) void followTerminalSize(api, ["containers", id], world);
+  return stayConnected(connection);
 }
