@@ -6,6 +6,7 @@ import { attachContainer } from "./container-attach.ts";
 import { readContainerSpec } from "./container-config.ts";
 import { formatInspect } from "./container-json.ts";
 import { containerSizes, listContainers, unlessMissing } from "./container-list.ts";
+import { stopOptions } from "./container-verbs.ts";
 import { containerLogs } from "./container-logs.ts";
 import { containerStats } from "./container-stats.ts";
 import type { JsonObject } from "./json-object.ts";
@@ -101,12 +102,7 @@ async function startContainer(request: ApiRequest): Promise<EmptyReply> {
 }
 
 async function stopContainer(request: ApiRequest): Promise<EmptyReply> {
-  const timeoutSeconds = queryInteger(request, "t");
-  const signal = queryString(request, "signal");
-  await request.engine.stopContainer(parameter(request, "name"), {
-    ...(signal === "" ? {} : { signal }),
-    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-  });
+  await request.engine.stopContainer(parameter(request, "name"), stopOptions(request));
   return empty();
 }
 

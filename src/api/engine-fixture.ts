@@ -3,7 +3,14 @@ import { INITIAL_STATE } from "../engine/container-table.ts";
 import { planMountPoints } from "../engine/plan-mount-points.ts";
 import type { CommitRequest } from "../engine/commit-container.ts";
 import type { ArchiveWrite, PathArchive } from "../engine/container-archive.ts";
-import type { Change, Engine, HostFacts, Isolation, PathStatus } from "../engine/engine.ts";
+import type {
+  Change,
+  Engine,
+  HostFacts,
+  Isolation,
+  PathStatus,
+  ProcessTable,
+} from "../engine/engine.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
 import type { VolumeVerbs } from "../engine/volume-verbs.ts";
 import type {
@@ -177,6 +184,26 @@ export class FixtureEngine implements Engine {
 
   async stopContainer(name: string): Promise<void> {
     this.exitOf(this.container(name).id).resolve({ exitCode: 143 });
+  }
+
+  async restartContainer(name: string): Promise<void> {
+    this.started.push(this.container(name).id);
+  }
+
+  async pauseContainer(name: string): Promise<void> {
+    this.container(name);
+  }
+
+  async unpauseContainer(name: string): Promise<void> {
+    this.container(name);
+  }
+
+  async renameContainer(name: string): Promise<void> {
+    this.container(name);
+  }
+
+  async top(): Promise<ProcessTable> {
+    return { titles: ["PID"], processes: [["1"]] };
   }
 
   async killContainer(name: string): Promise<void> {

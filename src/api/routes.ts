@@ -1,4 +1,5 @@
 import { commitRoutes } from "./commit.ts";
+import { containerVerbRoutes } from "./container-verbs.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
@@ -15,6 +16,7 @@ export const apiRoutes: readonly Route[] = [
   ...systemRoutes,
   ...containerRoutes,
   ...commitRoutes,
+  ...containerVerbRoutes,
   ...execRoutes,
   ...pruneRoutes,
   // Before images: `/images/search` is no image.

@@ -6,12 +6,7 @@ import type { Handler, Route } from "./router.ts";
 
 /** Docker's operations that are not there yet: a client gets a clear no instead of "page not found". */
 const notYet: readonly (readonly [method: string, path: string])[] = [
-  ["POST", "/containers/{name}/restart"],
-  ["POST", "/containers/{name}/pause"],
-  ["POST", "/containers/{name}/unpause"],
-  ["POST", "/containers/{name}/rename"],
   ["POST", "/containers/{name}/update"],
-  ["GET", "/containers/{name}/top"],
   ["GET", "/containers/{name}/attach/ws"],
   ["POST", "/build"],
   ["POST", "/session"],

@@ -181,6 +181,16 @@ export class CgroupDriver {
     this.setFrozen(containerId, false);
   }
 
+  /** True when its processes were told to stop, whether all have yet or not. */
+  isPaused(containerId: string): boolean {
+    const unified = this.paths.unified(containerId);
+    if (unified !== undefined && existsSync(`${unified}/cgroup.freeze`)) {
+      return readFileSync(`${unified}/cgroup.freeze`, "utf8").trim() === "1";
+    }
+    const state = this.freezerState(containerId);
+    return state !== undefined && readFileSync(state, "utf8").trim() !== "THAWED";
+  }
+
   /** True when every process has stopped; freezing takes a moment. */
   isFrozen(containerId: string): boolean {
     const unified = this.paths.unified(containerId);

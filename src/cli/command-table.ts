@@ -46,6 +46,18 @@ export const COMMANDS: readonly Entry[] = [
   { path: "container inspect", load: () => import("./commands/container/inspect.ts") },
   { path: "container kill", short: "kill", load: () => import("./commands/container/kill.ts") },
   { path: "container logs", short: "logs", load: () => import("./commands/container/logs.ts") },
+  { path: "container pause", short: "pause", load: () => import("./commands/container/pause.ts") },
+  { path: "container port", short: "port", load: () => import("./commands/container/port.ts") },
+  {
+    path: "container rename",
+    short: "rename",
+    load: () => import("./commands/container/rename.ts"),
+  },
+  {
+    path: "container restart",
+    short: "restart",
+    load: () => import("./commands/container/restart.ts"),
+  },
   { path: "container prune", load: () => import("./commands/container/prune.ts") },
   {
     path: "container rm",
@@ -56,6 +68,12 @@ export const COMMANDS: readonly Entry[] = [
   { path: "container start", short: "start", load: () => import("./commands/container/start.ts") },
   { path: "container stats", short: "stats", load: () => import("./commands/container/stats.ts") },
   { path: "container stop", short: "stop", load: () => import("./commands/container/stop.ts") },
+  { path: "container top", short: "top", load: () => import("./commands/container/top.ts") },
+  {
+    path: "container unpause",
+    short: "unpause",
+    load: () => import("./commands/container/unpause.ts"),
+  },
   { path: "container wait", short: "wait", load: () => import("./commands/container/wait.ts") },
   { path: "image import", short: "import", load: () => import("./commands/image/import.ts") },
   { path: "image inspect", load: () => import("./commands/image/inspect.ts") },

@@ -64,7 +64,8 @@ export interface Context {
 export type OperandCount =
   | { readonly exactly: number }
   | { readonly atLeast: number }
-  | { readonly atMost: number };
+  | { readonly atMost: number }
+  | { readonly between: readonly [least: number, most: number] };
 
 /** One command, described once: the grammar, the help text and completion all come from it. */
 export interface Command {

@@ -150,6 +150,11 @@ export function wrongCount(count: OperandCount, given: number): string | undefin
   if ("atLeast" in count) {
     return given >= count.atLeast ? undefined : `requires at least ${plural(count.atLeast)}`;
   }
+  if ("between" in count) {
+    const [least, most] = count.between;
+    if (given >= least && given <= most) return undefined;
+    return `requires at least ${least} and at most ${plural(most)}`;
+  }
   return given <= count.atMost ? undefined : `requires at most ${plural(count.atMost)}`;
 }
 

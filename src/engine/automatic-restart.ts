@@ -3,7 +3,9 @@ import { monotonicMs } from "../kernel/clock.ts";
 import { NEVER, type StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { comesBack } from "./restart-policy.ts";
+import { restartContainer } from "./restart-container.ts";
 import { launchContainer } from "./start-container.ts";
+import { isRunning } from "./stop-container.ts";
 
 /** After a restart whose failure could not even be recorded. */
 const NEXT_TRY_MS = 1000;
@@ -17,6 +19,10 @@ export function resumeRestarts(context: EngineContext): void {
     if (state.status === "restarting") {
       // An earlier boot's times mean nothing now.
       context.restarts.set(id, context.boot.isNew ? 0 : state.restartDueMs);
+    } else if (isRunning(container) && state.endCause === "user-restart") {
+      restartContainer(context, id).catch((error: unknown) =>
+        console.error(`tiffin: cannot finish the restart of container ${id}:`, error),
+      );
     } else if (isToComeBack(container)) {
       const fresh = { restartCount: 0, backoffMs: 0, restartDueMs: monotonicMs() };
       context.containers.update(id, { state: { status: "restarting", ...fresh } });

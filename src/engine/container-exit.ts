@@ -111,7 +111,10 @@ export async function settleExit(
   await releaseHostResources(context, id);
   faultPoint("exit:released");
   if (isRemoved) await deleteContainer(context, container);
-  else if (next.action === "restart") context.restarts.set(id, container.state.restartDueMs);
+  else if (next.action === "restart" && before.state.endCause !== "user-restart") {
+    // Whom a user restarts the user's verb starts (restart-container.ts).
+    context.restarts.set(id, container.state.restartDueMs);
+  }
 }
 
 /** A supervisor that vanished with its process' status: as if SIGKILL had ended it, which it has. */

@@ -100,6 +100,16 @@ export class ContainerTable {
     if (container) this.byId.set(id, { ...container, health });
   }
 
+  /** @throws not-found when it was removed meanwhile */
+  rename(id: string, name: string): StoredContainer {
+    const before = this.find(id);
+    this.database.execute("UPDATE containers SET name = ? WHERE id = ?", name, id);
+    this.idByName.delete(before.name);
+    const after = { ...before, name };
+    this.remember(after);
+    return after;
+  }
+
   delete(id: string): void {
     this.database.execute("DELETE FROM containers WHERE id = ?", id);
     const container = this.byId.get(id);

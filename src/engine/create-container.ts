@@ -101,11 +101,16 @@ export function newContainer(
   };
 }
 
-/** @throws already-exists with docker's words */
 function freeName(context: EngineContext, asked: string): string {
   if (asked === "") return generateName((name) => context.containers.withName(name) !== undefined);
+  checkFree(context, asked);
+  return asked;
+}
+
+/** @throws already-exists with docker's words */
+export function checkFree(context: EngineContext, asked: string): void {
   const holder = context.containers.withName(asked);
-  if (!holder) return asked;
+  if (!holder) return;
   throw new TiffinError(
     "already-exists",
     `Conflict. The container name "/${asked}" is already in use by container "${holder.id}". You have to remove (or rename) that container to be able to reuse that name.`,

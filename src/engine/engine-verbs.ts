@@ -4,6 +4,7 @@ import { commitContainer } from "./commit-container.ts";
 import { readContainerPath, statContainerPath, writeContainerPath } from "./container-archive.ts";
 import { containerChanges, exportContainer } from "./container-changes.ts";
 import { containerDirectories } from "./container-directories.ts";
+import { containerTop } from "./container-top.ts";
 import { containerLogs, copyContainerLogs } from "./container-logs.ts";
 import { containerStats } from "./container-stats.ts";
 import { createContainer } from "./create-container.ts";
@@ -12,12 +13,16 @@ import type { Engine } from "./engine.ts";
 import { createExec, startExec } from "./exec-container.ts";
 import { explainRequest } from "./explain-request.ts";
 import { isolationOf } from "./isolation.ts";
+import { pauseContainer } from "./pause-container.ts";
+import { renameContainer } from "./rename-container.ts";
 import { pruneContainers } from "./prune-containers.ts";
 import { pruneImages } from "./prune-images.ts";
 import { removeContainer } from "./remove-container.ts";
+import { restartContainer } from "./restart-container.ts";
 import { startContainer } from "./start-container.ts";
 import { killContainer, runningProcess, stopContainer } from "./stop-container.ts";
 import { systemCheck } from "./system-check.ts";
+import { unpauseContainer } from "./unpause-container.ts";
 import { volumeVerbs } from "./volume-verbs.ts";
 import { waitContainer } from "./wait-container.ts";
 import { TiffinError } from "../base/error.ts";
@@ -36,6 +41,11 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     startContainer: (name, options) => startContainer(context, name, options),
     explain: (request) => explainRequest(context, request),
     stopContainer: (name, options) => stopContainer(context, name, options),
+    restartContainer: (name, options) => restartContainer(context, name, options),
+    pauseContainer: (name) => pauseContainer(context, name),
+    unpauseContainer: (name) => unpauseContainer(context, name),
+    renameContainer: async (name, newName) => renameContainer(context, name, newName),
+    top: (name, psOptions) => containerTop(context, name, psOptions),
     killContainer: (name, signal) => killContainer(context, name, signal),
     removeContainer: (name, options) => removeContainer(context, name, options),
     waitContainer: (name, condition, signal) => waitContainer(context, name, condition, signal),

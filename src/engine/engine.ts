@@ -74,6 +74,12 @@ export interface Finding {
   readonly repaired: boolean;
 }
 
+/** What `docker top` shows: ps's titles, and a row of as many cells for each process. */
+export interface ProcessTable {
+  readonly titles: readonly string[];
+  readonly processes: readonly (readonly string[])[];
+}
+
 export interface Isolation {
   readonly maskedPaths: readonly string[];
   readonly readOnlyPaths: readonly string[];
@@ -123,6 +129,19 @@ export interface Engine {
   explain(request: { name: string; spec: ContainerSpec }): Promise<ExplainedStep[]>;
   /** @throws not-modified when it does not run */
   stopContainer(name: string, options: { signal?: string; timeoutSeconds?: number }): Promise<void>;
+  /** Stops it, unless it does not run, and starts it. @throws what stop and start throw */
+  restartContainer(
+    name: string,
+    options: { signal?: string; timeoutSeconds?: number },
+  ): Promise<void>;
+  /** @throws conflict when it does not run or is paused already */
+  pauseContainer(name: string): Promise<void>;
+  /** @throws conflict when it is not paused */
+  unpauseContainer(name: string): Promise<void>;
+  /** @throws already-exists (name), invalid-argument */
+  renameContainer(name: string, newName: string): Promise<void>;
+  /** What ps(1) shows of its processes. @throws conflict when it does not run; invalid-argument (options) */
+  top(name: string, psOptions: string): Promise<ProcessTable>;
   /** @throws conflict when it does not run */
   killContainer(name: string, signal: string): Promise<void>;
   /** @throws conflict when it runs and force is false */

@@ -101,7 +101,8 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   context.containers.update(id, {
     phase: "settled",
     state: {
-      status: state.status === "paused" ? state.status : "running",
+      // The kernel knows: a pause may have been cut off on either side of its record.
+      status: context.cgroups.isPaused(id) ? "paused" : "running",
       pid: reached.pid,
       ...(isRunning(container) ? {} : startedState(container, startOf(context, id))),
     },

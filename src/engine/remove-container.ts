@@ -56,14 +56,15 @@ async function killWhole(context: EngineContext, id: string): Promise<void> {
 }
 
 function stillRuns({ name, id, state }: StoredContainer): TiffinError {
-  return new TiffinError(
-    "conflict",
-    `Cannot remove container "/${name}": container is ${state.status}: stop the container before removing or force remove`,
-    {
-      hint: `Stop it first (tiffin stop ${name}), or remove it with force (tiffin rm -f ${name})`,
-      details: { id },
-    },
-  );
+  const { status } = state;
+  const what =
+    status === "paused"
+      ? "paused and must be unpaused first"
+      : `${status}: stop the container before removing or force remove`;
+  return new TiffinError("conflict", `Cannot remove container "/${name}": container is ${what}`, {
+    hint: `Stop it first (tiffin stop ${name}), or remove it with force (tiffin rm -f ${name})`,
+    details: { id },
+  });
 }
 
 /**

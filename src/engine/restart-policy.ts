@@ -36,6 +36,9 @@ export function afterRun(
   end: RunEnd,
   random: number = Math.random(),
 ): NextStep {
+  if (end.cause === "user-restart") {
+    return { action: "restart", delayMs: 0, restartCount: 0, backoffMs: 0 };
+  }
   const isWanted = end.cause === "unhealthy-restart" || isRestarted(policy, history, end);
   if (!isWanted) return { action: "stay" };
   return restart(end.ranMs >= GOOD_RUN_MS ? { ...history, backoffMs: 0 } : history, random);

@@ -39,7 +39,8 @@ export function startContainer(
   });
 }
 
-function startable(container: StoredContainer): StoredContainer {
+/** @throws not-modified, conflict: why it cannot be started now */
+export function startable(container: StoredContainer): StoredContainer {
   const { status } = container.state;
   // As docker: it will start by itself.
   if (status === "running" || status === "restarting") {

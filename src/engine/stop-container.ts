@@ -6,9 +6,9 @@ import { cancelRestart } from "./cancel-restart.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import type { ContainerSpec, EndCause } from "./types.ts";
+import { resumeIfPaused } from "./unpause-container.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
-const SIGTERM = 15;
 export const SIGKILL = 9;
 
 /** @throws conflict when the container does not run */
@@ -46,7 +46,15 @@ export async function killContainer(
   await process.signal(number);
   faultPoint("kill:signalled");
   emitContainerEvent(context, container, "kill", { signal: String(number) });
+  if (isStopSignal(container, number)) await resumeIfPaused(context, container.id);
   await exited;
+}
+
+export interface StopOptions {
+  /** "" or absent: the container's own, else SIGTERM. */
+  readonly signal?: string;
+  /** Negative: never kill. */
+  readonly timeoutSeconds?: number;
 }
 
 /**
@@ -56,7 +64,7 @@ export async function killContainer(
 export async function stopContainer(
   context: EngineContext,
   name: string,
-  options: { signal?: string; timeoutSeconds?: number },
+  options: StopOptions,
 ): Promise<void> {
   const asked = context.containers.find(name);
   if (await cancelRestart(context, asked.id, "user")) {
@@ -68,22 +76,31 @@ export async function stopContainer(
   if (!isRunning(container)) {
     throw new TiffinError("not-modified", `Container ${container.id} is not running`);
   }
-  recordEndCause(context, container.id, "user");
+  await endContainer(context, container, { ...options, cause: "user" });
+}
+
+/** Ends a container that runs or is paused. Resolves once its end is recorded. @throws invalid-argument (signal) */
+export async function endContainer(
+  context: EngineContext,
+  container: StoredContainer,
+  options: StopOptions & { readonly cause: EndCause },
+): Promise<void> {
+  const settings = stopSettings(container.spec, options);
+  recordEndCause(context, container.id, options.cause);
   const exited = context.waiters.add(container.id, "not-running");
-  await endProcess(context, container, stopSettings(container.spec, options));
+  await endProcess(context, container, settings);
   await exited;
   const after = context.containers.withId(container.id);
   if (after) emitContainerEvent(context, after, "stop");
 }
 
-/** How a container is asked to end, and for how many seconds. */
+/** How a container is asked to end, and for how many seconds. @throws invalid-argument (signal) */
 export function stopSettings(
   spec: ContainerSpec,
-  options: { signal?: string; timeoutSeconds?: number } = {},
+  options: StopOptions = {},
 ): { signal: number; timeout: number } {
-  const signal = options.signal || spec.stopSignal;
   return {
-    signal: signal ? signalNumber(signal) : SIGTERM,
+    signal: signalNumber(options.signal || spec.stopSignal || "TERM"),
     timeout: options.timeoutSeconds ?? spec.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
   };
 }
@@ -116,6 +133,7 @@ export async function endProcess(
     if (!isTiffinError(error, "conflict")) throw error;
   });
   emitContainerEvent(context, container, "kill", { signal: String(how.signal) });
+  await resumeIfPaused(context, container.id);
   faultPoint("stop:signalled");
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timedOut = new Promise<boolean>((resolve) => {

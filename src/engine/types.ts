@@ -155,11 +155,12 @@ export interface ContainerSpec {
 
 /**
  * Who ended a container's run, recorded before its process is told: "" is itself (or an accident), "user" is docker's "manually
- * stopped".
+ * stopped", after "user-restart" the user's start follows.
  */
 export type EndCause =
   | ""
   | "user"
+  | "user-restart"
   | "unhealthy-restart"
   | "unhealthy-stop"
   | "unhealthy-kill"

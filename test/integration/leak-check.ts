@@ -44,7 +44,9 @@ async function findUnowned(engine: EngineFixture): Promise<string[]> {
 async function readOwners(engine: EngineFixture): Promise<Owners> {
   const list = await callApi(engine, "GET", "/containers/json?all=1");
   const containers = list.json as { Id: string; State: string }[];
-  const running = containers.filter(({ State }) => State === "running").map(({ Id }) => Id);
+  const running = containers
+    .filter(({ State }) => State === "running" || State === "paused")
+    .map(({ Id }) => Id);
   const execs: string[] = [];
   for (const id of running) {
     const inspected = await callApi(engine, "GET", `/containers/${id}/json`);

@@ -43,9 +43,9 @@ async function run(context: Context): Promise<number> {
 }
 
 function checkState({ State: state }: InspectedContainer): void {
-  if (!state.Running) throw failure("cannot attach to a stopped container, start it first");
-  if (state.Paused) throw failure("cannot attach to a paused container, unpause it first");
+  if (!state.Running) throw failure("You cannot attach to a stopped container, start it first");
+  if (state.Paused) throw failure("You cannot attach to a paused container, unpause it first");
   if (state.Restarting) {
-    throw failure("cannot attach to a restarting container, wait until it is running");
+    throw failure("You cannot attach to a restarting container, wait until it is running");
   }
 }

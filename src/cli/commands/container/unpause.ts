@@ -1,0 +1,18 @@
+import { apiPath } from "../../../api/client.ts";
+import type { Command, Context } from "../../command.ts";
+import { forEachOperand } from "./parallel.ts";
+
+export const command: Command = {
+  usage: "CONTAINER [CONTAINER...]",
+  summary: "Unpause all processes within one or more containers",
+  flags: [],
+  operands: { atLeast: 1 },
+  inEngine: () => true,
+  run,
+};
+
+function run(context: Context): Promise<number> {
+  return forEachOperand(context, (name) =>
+    context.api.run("POST", apiPath("containers", name, "unpause")),
+  );
+}
