@@ -72,7 +72,7 @@ describe("a request", () => {
   });
 
   test("that cannot be served yet says so", async () => {
-    const { status, json } = await call("GET", "/containers/web/top");
+    const { status, json } = await call("POST", "/swarm/init");
     expect(status).toBe(501);
     expect(json).toMatchObject({ code: "not-implemented" });
     expect((await call("GET", "/services")).status).toBe(503);

@@ -6,6 +6,7 @@ import { readable } from "./container-changes.ts";
 import { lockContainer, ownLayer } from "./container-tree.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { freezeContainer, thawContainer } from "./freeze-container.ts";
 
 export interface CommitRequest {
   readonly name: string;
@@ -20,9 +21,6 @@ export interface CommitRequest {
   /** Stop the container's processes while its files are read. */
   readonly pause: boolean;
 }
-
-const FREEZE_PATIENCE_MS = 10_000;
-const FREEZE_PAUSE_MS = 2;
 
 /**
  * Makes an image of a container: its image's layers and one more with what it has changed. The same changes give the same layer.
@@ -78,36 +76,13 @@ async function whileFrozen<Result>(
   id: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
+  await freezeContainer(context, id, "commit");
   try {
-    context.cgroups.freeze(id);
-    const deadline = performance.now() + FREEZE_PATIENCE_MS;
-    while (!context.cgroups.isFrozen(id)) {
-      if (performance.now() > deadline) throw unstoppable(id);
-      await Bun.sleep(FREEZE_PAUSE_MS);
-    }
     faultPoint("commit:frozen");
     return await work();
   } finally {
-    thaw(context, id);
+    thawContainer(context, id);
   }
-}
-
-/** Lets a container's processes go on; one that has ended meanwhile has no group any more. */
-export function thaw(context: EngineContext, id: string): void {
-  try {
-    context.cgroups.thaw(id);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (!isTiffinError(error, "not-found") && code !== "ENOENT" && code !== "ENODEV") throw error;
-  }
-}
-
-function unstoppable(id: string): TiffinError {
-  return new TiffinError(
-    "conflict",
-    `Cannot commit container ${id.slice(0, 12)}: its processes do not stop`,
-    { hint: "Commit it without --pause, or stop it first" },
-  );
 }
 
 /** Docker's rule: what the request names, and the container's own for all else; variables, labels, ports and volumes united. */

@@ -17,6 +17,7 @@ import type { ContainerState, EndCause } from "./types.ts";
 const CAUSE_WORDS: Readonly<Record<EndCause, string>> = {
   "": "",
   user: "",
+  "user-restart": "",
   "unhealthy-restart": "It was unhealthy, and restarted",
   "unhealthy-stop": "It was unhealthy, and stopped",
   "unhealthy-kill": "It was unhealthy, and killed",

@@ -13,6 +13,7 @@ import { INITIAL_STATE, type StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
 import { findImage } from "./find-image.ts";
+import { withJoinedIds } from "./joined-containers.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
 import { planMountPoints } from "./plan-mount-points.ts";
 import { keepVolumes, prepareVolumes, undoVolumes } from "./prepare-volumes.ts";
@@ -36,7 +37,7 @@ export async function createContainer(
   const mountPoints = planMountPoints(merged, (name) => context.containers.find(name));
   const checked = validateSpec(context, { ...merged, mountPoints });
   const { warnings, resources, ownIds, sharedIdBase } = checked;
-  const spec = { ...merged, mountPoints, resources };
+  const spec = withJoinedIds(context, { ...merged, mountPoints, resources });
   // Asked again under the lock; a name that is taken is no reason to fill volumes.
   if (request.name !== "") freeName(context, request.name);
   const { id } = container;

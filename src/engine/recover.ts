@@ -2,7 +2,6 @@ import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { bootedAtNano, monotonicMs, realtimeNano } from "../kernel/clock.ts";
 import type { ExitRecord } from "../launch/supervisor-connection.ts";
-import { thaw } from "./commit-container.ts";
 import { containersDirectory, runDirectory } from "./container-directories.ts";
 import { type Loss, settleExit, watchContainer } from "./container-exit.ts";
 import type { StoredContainer } from "./container-table.ts";
@@ -10,6 +9,7 @@ import type { EngineContext } from "./context.ts";
 import { discardDirectory, emptyTrash } from "./discard-directory.ts";
 import { resumeEnding } from "./end-run.ts";
 import { watchExec } from "./exec-container.ts";
+import { thawContainer } from "./freeze-container.ts";
 import { resumeHealth } from "./health/container-health.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { countVolumeUse, recoverVolumes } from "./recover-volumes.ts";
@@ -101,14 +101,13 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   context.containers.update(id, {
     phase: "settled",
     state: {
-      // The kernel knows: a pause may have been cut off on either side of its record.
-      status: context.cgroups.isPaused(id) ? "paused" : "running",
+      status: isPaused ? "paused" : "running",
       pid: reached.pid,
       ...(isRunning(container) ? {} : startedState(container, startOf(context, id))),
     },
   });
-  // A commit that was cut off has stopped its processes; a pause is recorded.
-  if (state.status === "running") thaw(context, id);
+  // A commit or a pause that was cut off has stopped its processes.
+  if (!isPaused) thawContainer(context, id);
   watchContainer(context, id, process);
   process.adopt(reached.connection, reached.pid);
   resumeRun(context, id);
@@ -160,8 +159,8 @@ async function recoverEnded(
     return;
   }
   await releaseHostResources(context, id);
-  // As after any start that fails.
-  if (spec.autoRemove) await deleteContainer(context, container);
+  // As after any start that fails; what is being restarted starts next.
+  if (spec.autoRemove && state.status !== "restarting") await deleteContainer(context, container);
 }
 
 /** It ran until the machine went down, which nobody could record. The status is docker's. */

@@ -1,6 +1,7 @@
-import { isTiffinError, TiffinError } from "../base/error.ts";
+import { TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { thawContainer } from "./freeze-container.ts";
 
 /** Lets a paused container go on. @throws conflict when it is not paused */
 export async function unpauseContainer(context: EngineContext, name: string): Promise<void> {
@@ -14,19 +15,10 @@ export function resumeIfPaused(context: EngineContext, id: string): Promise<bool
   return context.lock.hold(id, () => {
     const container = context.containers.withId(id);
     if (container?.state.status !== "paused") return false;
-    thaw(context, id);
+    thawContainer(context, id);
     faultPoint("unpause:thawed");
     context.containers.update(id, { state: { status: "running" } });
     emitContainerEvent(context, container, "unpause");
     return true;
   });
-}
-
-function thaw({ cgroups }: EngineContext, id: string): void {
-  try {
-    cgroups.thaw(id);
-  } catch (error) {
-    // It was killed at this moment: its end is recorded next.
-    if (!isTiffinError(error, "not-found")) throw error;
-  }
 }

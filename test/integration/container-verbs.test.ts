@@ -51,11 +51,9 @@ const clients = () => [engine.docker, engine.tiffin] as const;
 
 async function events(name: string): Promise<string[]> {
   const { Id } = await inspect(name);
-  const until = String(Math.ceil(Date.now() / 1000) + 1);
-  const shown = await engine.dockerOk(
-    ...["events", "--since", "0", "--until", until, "--filter", `container=${Id}`],
-    ...["--format", "{{.Action}}"],
-  );
+  const now = Math.ceil(Date.now() / 1000) + 1;
+  const words = `events --since 0 --until ${now} --filter container=${Id} --format {{.Action}}`;
+  const shown = await engine.dockerOk(...words.split(" "));
   return shown.split("\n");
 }
 
