@@ -1,4 +1,3 @@
-import { isTiffinError, TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { type ContainerConfig, changeConfig } from "../images/config-change.ts";
 import { runTreeTask } from "../layers/tree-thread.ts";

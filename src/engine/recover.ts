@@ -98,6 +98,8 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   const { id, state } = container;
   const process = processOf(context, container);
   context.volumeUse.begin(id, volumeNames(container.spec));
+  // An unpause that was cut off is not recorded.
+  const isPaused = state.status === "paused" && context.cgroups.isPaused(id);
   context.containers.update(id, {
     phase: "settled",
     state: {
