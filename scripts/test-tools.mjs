@@ -10,6 +10,7 @@ const tools = [
   { program: "mmdebstrap", package: "mmdebstrap", why: "a Debian root file system" },
   { program: "zstd", package: "zstd", why: "archives in zstd" },
   { program: "skopeo", package: "skopeo", why: "archives as skopeo writes them" },
+  { program: "docker-registry", package: "docker-registry", why: "a registry to pull from" },
   { program: "umoci", package: "umoci", why: "OCI layouts as umoci writes them" },
 ];
 

@@ -11,6 +11,7 @@ import type {
   PathStatus,
   ProcessTable,
 } from "../engine/engine.ts";
+import type { PullOptions } from "../engine/pull-image.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
 import type { VolumeVerbs } from "../engine/volume-verbs.ts";
 import type {
@@ -298,6 +299,12 @@ export class FixtureEngine implements Engine {
     // Nothing has a terminal here.
   }
 
+  async pullImage(name: string, { report }: PullOptions): Promise<Image> {
+    if (name !== "box:1") throw new TiffinError("not-found", `manifest for ${name} not found`);
+    report({ id: "1", status: "Pulling from library/box" });
+    return fixtureImage;
+  }
+
   async *events(_options: object, signal: AbortSignal): AsyncIterable<EngineEvent> {
     yield* this.sentEvents;
     await this.untilAborted(signal);
@@ -454,6 +461,10 @@ class FixtureInput implements AsyncIterable<Uint8Array> {
 /** One image, box:1. */
 export class FixtureImages implements ImageStore {
   loadedBytes = 0;
+
+  get content(): never {
+    throw new TiffinError("internal", "The fixture keeps no blobs");
+  }
 
   image(reference: string): Image {
     if (["box:1", "box", fixtureImage.id].includes(reference)) return fixtureImage;

@@ -1,10 +1,10 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
-import { familiarReference, parseReference, withDefaultTag } from "../base/reference.ts";
+import { parseReference } from "../base/reference.ts";
 import type { Progress } from "../images/image-store.ts";
-import { unlessMissing } from "./container-list.ts";
 import { errorBody } from "./error-reply.ts";
 import { formatImage } from "./image-json.ts";
 import { listImages } from "./image-list.ts";
+import { registryAuth } from "./registry-auth.ts";
 import { empty, json, stream } from "./reply.ts";
 import type { EmptyReply, JsonReply, Sink, StreamReply } from "./reply.ts";
 import { parameter, queryFlag, queryString, type ApiRequest } from "./request.ts";
@@ -105,23 +105,18 @@ function importImage(request: ApiRequest, source: string): StreamReply {
   });
 }
 
-/** Nothing is fetched yet: an image that is there counts as up to date. */
 function pullImage(request: ApiRequest, name: string): StreamReply {
   if (name === "") throw invalidArgument("invalid reference format: fromImage is missing");
-  const reference = familiarReference(
-    withDefaultTag(parseReference(withTag(name, queryString(request, "tag")))),
-  );
-  const image = unlessMissing(() => request.engine.images.image(reference));
-  if (image === undefined) {
-    throw new TiffinError(
-      "not-implemented",
-      `Cannot pull "${reference}": registries are not supported yet`,
-      { hint: "Bring the image in with load or import" },
-    );
-  }
+  const reference = withTag(name, queryString(request, "tag"));
+  const credentials = registryAuth(request.registryAuth);
+  parseReference(reference);
   return progressStream(async (progress) => {
-    progress.report({ status: `Digest: ${image.manifestDigest}` });
-    progress.report({ status: `Status: Image is up to date for ${reference}` });
+    await request.engine.pullImage(reference, {
+      platform: queryString(request, "platform"),
+      credentials,
+      report: (line) => progress.report(formatProgress(line)),
+      signal: request.signal,
+    });
   });
 }
 
@@ -152,7 +147,8 @@ function progressStream(work: (progress: ProgressLines) => Promise<void>): Strea
 }
 
 function writeError(sink: Sink, error: unknown): Promise<void> {
-  const body = errorBody(error);
+  // Docker's clients take `code` here for a number.
+  const { code: _code, ...body } = errorBody(error);
   return sink.write(`${JSON.stringify({ errorDetail: body, error: body.message })}\r\n`);
 }
 

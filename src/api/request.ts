@@ -17,6 +17,8 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   readonly version: ApiVersion;
   readonly contentType: string;
+  /** Docker's X-Registry-Auth, or "". */
+  readonly registryAuth: string;
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborted when the client leaves or the server closes. */
   readonly signal: AbortSignal;

@@ -186,6 +186,7 @@ async function dispatch(serving: Serving, { request, body, signal }: Incoming): 
     query: new URLSearchParams(mark === -1 ? "" : target.slice(mark + 1)),
     version,
     contentType: request.headers["content-type"] ?? "",
+    registryAuth: String(request.headers["x-registry-auth"] ?? ""),
     body,
     signal,
   });

@@ -92,6 +92,12 @@ export const COMMANDS: readonly Entry[] = [
     short: "rmi",
     load: () => import("./commands/image/rm.ts"),
   },
+  {
+    path: "image pull",
+    short: "pull",
+    common: 6,
+    load: () => import("./commands/image/pull.ts"),
+  },
   { path: "image tag", short: "tag", load: () => import("./commands/image/tag.ts") },
   { path: "inspect", load: () => import("./commands/system/inspect.ts") },
   { path: "system check", load: () => import("./commands/system/check.ts") },

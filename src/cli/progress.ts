@@ -18,11 +18,12 @@ const BAR_WIDTH = 50;
 export async function showProgress(
   context: Context,
   body: AsyncIterable<Uint8Array>,
+  { quiet = false }: { readonly quiet?: boolean } = {},
 ): Promise<void> {
   const lines = new LayerLines(await context.world.output.outIsTerminal());
   for await (const message of messages(body)) {
     if (message.error !== undefined || message.errorDetail !== undefined) throw refusal(message);
-    const text = lines.show(message);
+    const text = quiet ? "" : lines.show(message);
     if (text !== "") await context.world.output.out(text);
   }
 }

@@ -17,6 +17,7 @@ import { pauseContainer } from "./pause-container.ts";
 import { renameContainer } from "./rename-container.ts";
 import { pruneContainers } from "./prune-containers.ts";
 import { pruneImages } from "./prune-images.ts";
+import { pullImage } from "./pull-image.ts";
 import { removeContainer } from "./remove-container.ts";
 import { restartContainer } from "./restart-container.ts";
 import { startContainer } from "./start-container.ts";
@@ -80,6 +81,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
       await process.resize(rows, columns);
     },
     eventListeners: () => events.listenerCount(),
+    pullImage: (name, options) => pullImage(context, name, options),
     events: (options, signal) => events.subscribe(options, signal),
     systemCheck: (options) => systemCheck(context, options),
   };

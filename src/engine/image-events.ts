@@ -9,6 +9,7 @@ export function observeImages(store: ImageStore, events: EventHub): ImageStore {
     events.emit({ type: "image", action, actorId, attributes: { name } });
   };
   return {
+    content: store.content,
     image: (reference) => store.image(reference),
     images: () => store.images(),
     history: (reference) => store.history(reference),

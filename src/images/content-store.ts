@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { type Digest, hexOf, isDigest } from "../base/digest.ts";
 import { digestOf, startDigest } from "../base/hash.ts";
 import { invalidArgument, TiffinError } from "../base/error.ts";
+import { syncDirectory } from "./sync-directory.ts";
+import { openPartialBlob, type PartialBlob } from "./partial-blob.ts";
 import { errnoOf, storageError } from "./storage-error.ts";
 
 /** What the content should turn out to be; what is left out is not checked. */
@@ -35,6 +37,15 @@ export interface ContentStore {
   /** Idempotent. Returns the bytes freed. */
   remove(digest: Digest): number;
   digests(): Digest[];
+  /**
+   * Goes on with a blob that comes from elsewhere, where an earlier try ended. Of several at a time the later ones wait for the
+   * earlier to be closed.
+   */
+  openPartial(digest: Digest): Promise<PartialBlob>;
+  /** What earlier tries left of blobs that were not finished; those being written now are not among them. */
+  partials(): Stored[];
+  /** Returns the bytes freed. */
+  removePartial(digest: Digest): number;
   /** Names of half-made files of processes that died; those being written now are not among them. */
   leftovers(): string[];
   /** Removes one of {@link leftovers}; returns the bytes freed. */
@@ -42,6 +53,7 @@ export interface ContentStore {
 }
 
 const INCOMING = "incoming-";
+const PARTIAL = "partial-";
 
 /** Opens (and makes) the store below `root`; one process at a time writes. */
 export function openContentStore(root: string): ContentStore {
@@ -51,6 +63,7 @@ export function openContentStore(root: string): ContentStore {
 class FileContentStore implements ContentStore {
   private readonly directory: string;
   private readonly writing = new Set<string>();
+  private readonly partly = new Map<Digest, Promise<void>>();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -134,6 +147,41 @@ class FileContentStore implements ContentStore {
       .filter(isDigest);
   }
 
+  async openPartial(digest: Digest): Promise<PartialBlob> {
+    for (let other = this.partly.get(digest); other; other = this.partly.get(digest)) await other;
+    const closed = Promise.withResolvers<void>();
+    this.partly.set(digest, closed.promise);
+    const close = (): void => {
+      this.partly.delete(digest);
+      closed.resolve();
+    };
+    try {
+      const places = { partial: this.partialOf(digest), final: this.pathOf(digest) };
+      return await openPartialBlob(digest, { ...places, directory: this.directory }, close);
+    } catch (error) {
+      close();
+      throw storageError("store a blob", error);
+    }
+  }
+
+  partials(): Stored[] {
+    return readdirSync(this.directory).flatMap((name) => {
+      const digest = `sha256:${name.slice(PARTIAL.length)}`;
+      if (!name.startsWith(PARTIAL) || !isDigest(digest) || this.partly.has(digest)) return [];
+      const status = statSync(join(this.directory, name), { throwIfNoEntry: false });
+      return status === undefined ? [] : [{ digest, sizeBytes: status.size }];
+    });
+  }
+
+  removePartial(digest: Digest): number {
+    return this.partly.has(digest) ? 0 : removeFile(this.partialOf(digest));
+  }
+
+  private partialOf(digest: Digest): string {
+    if (!isDigest(digest)) throw invalidArgument(`invalid digest ${JSON.stringify(digest)}`);
+    return join(this.directory, `${PARTIAL}${hexOf(digest)}`);
+  }
+
   leftovers(): string[] {
     return readdirSync(this.directory).filter(
       (name) => name.startsWith(INCOMING) && !this.writing.has(name),
@@ -189,16 +237,6 @@ function removeFile(path: string): number {
   const status = statSync(path, { throwIfNoEntry: false });
   rmSync(path, { force: true });
   return status?.size ?? 0;
-}
-
-/** A rename is on the disk once its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function blobMissing(digest: Digest): TiffinError {

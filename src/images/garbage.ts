@@ -36,6 +36,7 @@ export async function collectGarbage(places: ImagePlaces): Promise<Collected> {
     removed.push(`directory ${path}`);
   }
   for (const name of await layers.removeLeftovers()) removed.push(`directory ${name}`);
+  table.dropLayerBlobs();
   for (const digest of unownedBlobs(places)) {
     freedBytes += content.remove(digest);
     removed.push(`blob ${digest}`);
@@ -60,8 +61,9 @@ export async function releaseContent(
   digests: readonly Digest[],
 ): Promise<DiffId[]> {
   const { table, content, layers, pins } = places;
+  const dropped = table.dropLayerBlobs();
   const named = ownedBlobs(table);
-  for (const digest of digests) {
+  for (const digest of [...digests, ...dropped]) {
     if (!named.has(digest) && !pins.isHeld(digest)) content.remove(digest);
   }
   const unused = [...new Set(diffIds)].filter(

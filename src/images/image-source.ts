@@ -8,8 +8,11 @@ export interface ImageLayer {
   /** Of the bytes that `open` gives. */
   readonly descriptor: Descriptor;
   readonly diffId: DiffId;
-  /** The stored bytes (plain, gzip or zstd), or the path of a file that holds them. Called only when the layer is not here yet. */
-  open(): AsyncIterable<Uint8Array> | string;
+  /**
+   * The stored bytes (plain, gzip or zstd), or the path of a file that holds them. Called only when the layer is not here yet.
+   * The signal ends what is under way.
+   */
+  open(signal: AbortSignal): AsyncIterable<Uint8Array> | string;
 }
 
 /** A read-only view of an image that can be installed; sources (archives, registries, builds) make them. */

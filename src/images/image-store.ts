@@ -1,7 +1,9 @@
 import type { ImageCommit } from "./commit-image.ts";
+import type { ContentStore } from "./content-store.ts";
 import type { HistoryEntry } from "./image-history.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { LayerUse } from "./layer-use.ts";
+import type { LayerReport } from "./layer-report.ts";
 import type { ImageUser } from "./plan-removal.ts";
 
 /** The content of an OCI image configuration that containers use (image-spec v1.1.1 config.md). */
@@ -66,6 +68,8 @@ export interface RemovedImage {
 
 /** What the engine and the API ask of images. References are as users write them; ids may be shortened. */
 export interface ImageStore {
+  /** Where the blobs of images are kept: who brings one in from a registry writes there. */
+  readonly content: ContentStore;
   /** @throws not-found */
   image(reference: string): Image;
   /** Newest first. */
@@ -87,7 +91,7 @@ export interface ImageStore {
   /** @throws not-found, invalid-argument */
   tag(source: string, target: string): void;
   /** Brings in an image from anywhere: its layers are unpacked, its names set. Resolves to the id. On an error nothing stays. */
-  install(source: ImageSource, report?: (progress: Progress) => void): Promise<string>;
+  install(source: ImageSource, report?: LayerReport): Promise<string>;
   /** How the image was made, newest step first. @throws not-found */
   history(reference: string): HistoryEntry[];
   /**

@@ -3,8 +3,9 @@ import type { DiffId, Digest } from "../base/digest.ts";
 import { TiffinError } from "../base/error.ts";
 import type { LayerUse } from "./layer-use.ts";
 import { fullName, type Reference } from "../base/reference.ts";
+import type { Descriptor } from "./manifest.ts";
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /** Names are kept in full (`docker.io/library/debian`), so that equal names are equal text. */
 const SCHEMA = [
@@ -24,6 +25,15 @@ const SCHEMA = [
   "CREATE INDEX image_digests_by_image ON image_digests (image_id)",
   "CREATE TABLE layers (diff_id TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL)",
 ];
+
+/** What each version adds to the one before; a new index gets all of it. */
+const MIGRATIONS: Readonly<Record<number, readonly string[]>> = {
+  2: [
+    `CREATE TABLE layer_blobs (
+      digest TEXT PRIMARY KEY, diff_id TEXT NOT NULL, media_type TEXT NOT NULL, size_bytes INTEGER NOT NULL)`,
+    "CREATE INDEX layer_blobs_by_diff_id ON layer_blobs (diff_id)",
+  ],
+};
 
 export interface ImageRow {
   readonly id: Digest;
@@ -56,16 +66,21 @@ export class ImageTable {
     );
     if (exists === undefined) {
       for (const statement of SCHEMA) this.database.execute(statement);
-      this.database.execute("INSERT INTO image_schema VALUES (?)", SCHEMA_VERSION);
+      this.database.execute("INSERT INTO image_schema VALUES (1)");
     }
-    const row = this.database.get<{ version: number }>("SELECT version FROM image_schema");
-    if (row?.version !== SCHEMA_VERSION) {
+    const version =
+      this.database.get<{ version: number }>("SELECT version FROM image_schema")?.version ?? 0;
+    if (version > SCHEMA_VERSION || version < 1) {
       throw new TiffinError(
         "unavailable",
-        `Cannot open the image index: its version is ${row?.version}, this Tiffin reads ${SCHEMA_VERSION}`,
+        `Cannot open the image index: its version is ${version}, this Tiffin reads ${SCHEMA_VERSION}`,
         { hint: "Use the newer Tiffin, or another --root" },
       );
     }
+    for (let next = version + 1; next <= SCHEMA_VERSION; next++) {
+      for (const statement of MIGRATIONS[next] ?? []) this.database.execute(statement);
+    }
+    this.database.execute("UPDATE image_schema SET version = ?", SCHEMA_VERSION);
   }
 
   transaction<Result>(work: () => Result): Result {
@@ -110,11 +125,12 @@ export class ImageTable {
       .map(({ id }) => id);
   }
 
-  /** Of the configurations and manifests of all images. */
+  /** Of the configurations and manifests of all images, and of their layers where the blobs are kept. */
   allDigests(): Digest[] {
     return this.database
       .all<{ digest: Digest }>(
-        "SELECT id AS digest FROM images UNION SELECT manifest_digest AS digest FROM images",
+        `SELECT id AS digest FROM images UNION SELECT manifest_digest AS digest FROM images
+         UNION SELECT digest FROM layer_blobs`,
       )
       .map(({ digest }) => digest);
   }
@@ -185,6 +201,35 @@ export class ImageTable {
 
   deleteLayer(diffId: DiffId): void {
     this.database.execute("DELETE FROM layers WHERE diff_id = ?", diffId);
+  }
+
+  /** A blob that a layer can be had from again, bit for bit as it came. */
+  setLayerBlob(diffId: DiffId, { digest, mediaType, size }: Descriptor): void {
+    this.database.execute(
+      "INSERT OR REPLACE INTO layer_blobs VALUES (?, ?, ?, ?)",
+      digest,
+      diffId,
+      mediaType,
+      size,
+    );
+  }
+
+  layerBlobs(diffId: DiffId): Descriptor[] {
+    return this.database.all<Descriptor>(
+      `SELECT digest, media_type AS mediaType, size_bytes AS size FROM layer_blobs
+       WHERE diff_id = ? ORDER BY size_bytes, digest`,
+      diffId,
+    );
+  }
+
+  /** Forgets the blobs of layers that no image has; their digests. */
+  dropLayerBlobs(): Digest[] {
+    return this.database
+      .all<{ digest: Digest }>(
+        `DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM image_layers)
+         RETURNING digest`,
+      )
+      .map(({ digest }) => digest);
   }
 
   layers(): DiffId[] {

@@ -1,18 +1,18 @@
-import { type Digest, shortId } from "../base/digest.ts";
+import { availableParallelism } from "node:os";
+import type { Digest } from "../base/digest.ts";
 import { digestOf } from "../base/hash.ts";
 import { TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { familiarReference } from "../base/reference.ts";
+import { Slots } from "../base/slots.ts";
+import type { Layer } from "../layers/layer-store.ts";
 import { type ImagePlaces, releaseContent } from "./garbage.ts";
 import { diffIdsOf } from "./image-config.ts";
 import type { ImageLayer, ImageSource } from "./image-source.ts";
-import type { Progress } from "./image-store.ts";
+import type { LayerReport } from "./layer-report.ts";
 
-type Report = (progress: Progress) => void;
-
-/** Bytes of an archive between two reports of progress. */
-const REPORT_BYTES = 512 * 1024;
-
+/** More threads than processors would only take memory; less than two would not hide the waiting for the disk. */
+const LAYERS_AT_ONCE = Math.max(2, Math.min(4, availableParallelism()));
 /**
  * Brings images in, all or none: layers first (those that are here already are shared), then configurations and
  * manifests, then the index in one transaction. Whenever it stops before that, nothing stays; after a crash the
@@ -23,12 +23,13 @@ const REPORT_BYTES = 512 * 1024;
 export async function installImages(
   places: ImagePlaces,
   sources: readonly ImageSource[],
-  report: Report = () => {},
+  report: LayerReport = {},
 ): Promise<Digest[]> {
   const { pins, content, table } = places;
   const digests = sources.flatMap((source) => [
     digestOf(source.configBytes),
     digestOf(source.manifestBytes),
+    ...source.layers.map(({ descriptor }) => descriptor.digest),
   ]);
   const diffIds = sources.flatMap((source) => diffIdsOf(source.config));
   pins.hold([...digests, ...diffIds]);
@@ -53,38 +54,47 @@ export async function installImages(
   }
 }
 
+/**
+ * Layers side by side, the lower ones first: one that needs what lies below waits for it by itself. All have ended when this
+ * settles; the first error ends the others.
+ */
 async function addLayers(
   { layers }: ImagePlaces,
   sources: readonly ImageLayer[],
-  report: Report,
+  report: LayerReport,
 ): Promise<number[]> {
-  const lowerDirectories: string[] = [];
-  const sizes: number[] = [];
+  const calledOff = new AbortController();
+  const slots = new Slots(LAYERS_AT_ONCE);
+  const adding: Promise<Layer>[] = [];
   for (const [position, source] of sources.entries()) {
-    try {
-      const layer = await layers.add(() => source.open(), {
-        expected: { diffId: source.diffId },
-        lowerDirectories,
-        onBytes: reporter(source, report),
-      });
-      lowerDirectories.push(layer.directory);
-      sizes.push(layer.sizeBytes);
-    } catch (error) {
-      throw layerError(error, position + 1, sources.length);
-    }
+    const lowerReady = Promise.all(adding);
+    // A layer that is here already does not wait for it.
+    lowerReady.catch(() => {});
+    const add = async (): Promise<Layer> => {
+      try {
+        calledOff.signal.throwIfAborted();
+        const wasHere = layers.has(source.diffId);
+        const layer = await layers.add(() => source.open(calledOff.signal), {
+          expected: { diffId: source.diffId },
+          lowerDirectories: sources
+            .slice(0, position)
+            .map(({ diffId }) => layers.directory(diffId)),
+          lowerReady,
+          onBytes: (bytes) => report.taken?.(source, bytes),
+          signal: calledOff.signal,
+        });
+        report.done?.(source, wasHere);
+        return layer;
+      } catch (error) {
+        calledOff.abort(layerError(error, position + 1, sources.length));
+        throw error;
+      }
+    };
+    adding.push(slots.run(add));
   }
-  return sizes;
-}
-
-/** Docker's words for the progress of one layer, not more often than docker. */
-function reporter(layer: ImageLayer, report: Report): (takenBytes: number) => void {
-  const totalBytes = layer.descriptor.size;
-  let reported = -REPORT_BYTES;
-  return (currentBytes) => {
-    if (currentBytes - reported < REPORT_BYTES && currentBytes < totalBytes) return;
-    reported = currentBytes;
-    report({ id: shortId(layer.diffId), status: "Loading layer", currentBytes, totalBytes });
-  };
+  await Promise.allSettled(adding);
+  if (calledOff.signal.aborted) throw calledOff.signal.reason;
+  return (await Promise.all(adding)).map(({ sizeBytes }) => sizeBytes);
 }
 
 function layerError(error: unknown, number: number, count: number): unknown {
@@ -99,9 +109,9 @@ function layerError(error: unknown, number: number, count: number): unknown {
 
 /** Runs inside a transaction. */
 function commit(
-  { table }: ImagePlaces,
+  { table, content }: ImagePlaces,
   source: ImageSource,
-  { sizes, report }: { sizes: readonly number[]; report: Report },
+  { sizes, report }: { sizes: readonly number[]; report: LayerReport },
 ): Digest {
   const id = digestOf(source.configBytes);
   const now = new Date().toISOString();
@@ -118,12 +128,13 @@ function commit(
   for (const [position, diffId] of diffIds.entries()) {
     table.setLayerSize(diffId, sizes[position] ?? 0);
   }
+  for (const { descriptor, diffId } of source.layers) {
+    if (content.has(descriptor.digest)) table.setLayerBlob(diffId, descriptor);
+  }
   for (const reference of source.references) {
     const before = table.idOf(reference);
     if (before !== undefined && before !== id && reference.digest === undefined) {
-      report({
-        status: `The image ${familiarReference(reference)} already exists, renaming the old one with ID ${before} to empty string`,
-      });
+      report.renamed?.(familiarReference(reference), before);
     }
     table.setName(reference, id);
   }

@@ -106,7 +106,7 @@ function descriptor(value: unknown, what: string): Descriptor {
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     throw invalidArgument(`Cannot read ${what}: ${JSON.stringify(size)} is no size`);
   }
-  const platform = parsePlatform(content?.["platform"]);
+  const platform = platformOf(content?.["platform"]);
   return {
     mediaType: typeof mediaType === "string" ? mediaType : "",
     digest,
@@ -116,7 +116,33 @@ function descriptor(value: unknown, what: string): Descriptor {
   };
 }
 
-function parsePlatform(value: unknown): Platform | undefined {
+/** `linux/arm64/v8`, `linux/amd64`, `arm64`. @throws invalid-argument */
+export function parsePlatform(text: string): Platform {
+  const parts = text.toLowerCase().split("/");
+  const [first = "", second, variant] = parts.length === 1 ? ["linux", ...parts] : parts;
+  const isPlatform = parts.length <= 3 && parts.every((part) => /^[a-z0-9_.-]+$/.test(part));
+  if (!isPlatform || second === undefined) {
+    throw invalidArgument(
+      `Cannot use platform ${JSON.stringify(text)}`,
+      "Write it as OS/ARCHITECTURE[/VARIANT], such as linux/arm64/v8",
+    );
+  }
+  return {
+    os: first,
+    architecture: ARCHITECTURES[second] ?? second,
+    ...(variant === undefined ? {} : { variant }),
+  };
+}
+
+/** Other names of architectures that users know (containerd's platforms package has the same). */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x86_64: "amd64",
+  "x86-64": "amd64",
+  aarch64: "arm64",
+  i386: "386",
+};
+
+function platformOf(value: unknown): Platform | undefined {
   const { os, architecture, variant } = asRecord(value) ?? {};
   if (typeof os !== "string" || typeof architecture !== "string") return undefined;
   return { os, architecture, ...(typeof variant === "string" ? { variant } : {}) };

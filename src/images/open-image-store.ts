@@ -8,7 +8,7 @@ import { decompress } from "../layers/decompress.ts";
 import { type LayerStore, visibleLayers } from "../layers/layer-store.ts";
 import { ArchiveSpool } from "./archive-spool.ts";
 import { commitImage, type ImageCommit } from "./commit-image.ts";
-import { openContentStore } from "./content-store.ts";
+import { type ContentStore, openContentStore } from "./content-store.ts";
 import { checkImages, collectGarbage, type ImagePlaces, releaseContent } from "./garbage.ts";
 import { parseImageConfig } from "./image-config.ts";
 import { type HistoryEntry, imageHistory } from "./image-history.ts";
@@ -19,6 +19,7 @@ import { type ImageRow, ImageTable } from "./image-table.ts";
 import { importRootfs, type ImportOptions, tagFor } from "./import-rootfs.ts";
 import { installImages } from "./install-image.ts";
 import type { LayerUse } from "./layer-use.ts";
+import { type LayerReport, loadReport } from "./layer-report.ts";
 import { Pins } from "./pins.ts";
 import { type ImageUser, planRemoval } from "./plan-removal.ts";
 import { familiarNameOf, noSuchImage, referenceOf, resolveImage } from "./resolve-image.ts";
@@ -82,7 +83,7 @@ class SqliteImageStore implements ImageStore {
     try {
       await spool.read(decompress(archive));
       const sources = archiveImages(spool);
-      const ids = await installImages(this.places, sources, report);
+      const ids = await installImages(this.places, sources, report && loadReport(report));
       return sources.flatMap(({ references }, index) =>
         references.length > 0 ? references.map(familiarReference) : ids.slice(index, index + 1),
       );
@@ -91,7 +92,11 @@ class SqliteImageStore implements ImageStore {
     }
   }
 
-  async install(source: ImageSource, report?: (progress: Progress) => void): Promise<string> {
+  get content(): ContentStore {
+    return this.places.content;
+  }
+
+  async install(source: ImageSource, report?: LayerReport): Promise<string> {
     const ids = await installImages(this.places, [source], report);
     return ids[0] ?? "";
   }

@@ -41,21 +41,31 @@ const DEFAULT_MODE = 0o755;
  */
 export class LayerTree {
   private readonly root: number;
-  private readonly stack: Stack;
-  private readonly lowerRoot: MergedNode | null;
+  private readonly openLower: () => readonly number[];
   private readonly maximumDepth: number;
+  private merged: { readonly stack: Stack; readonly lowerRoot: MergedNode | null } | null = null;
   private readonly open = new Map<string, OpenParent>();
   /** Times of directories, set when all is unpacked, since each new name in a directory changes its time. */
   private readonly times = new Map<string, bigint>();
 
-  /** `root` and `lower` (the topmost first) are descriptors that stay the caller's. */
-  constructor(root: number, lower: readonly number[], maximumDepth: number) {
+  /**
+   * `root` and what `openLower` returns (the topmost first) are descriptors that stay the caller's. It is called when the
+   * lower layers are first needed, which most archives never do: they bring all their directories.
+   */
+  constructor(root: number, openLower: () => readonly number[], maximumDepth: number) {
     this.root = root;
-    this.stack = new Stack([root, ...lower]);
-    const first = lower[0];
-    this.lowerRoot =
-      first === undefined ? null : { path: "", layer: 1, status: statusOf(first), directory: null };
+    this.openLower = openLower;
     this.maximumDepth = maximumDepth;
+  }
+
+  private get view(): { readonly stack: Stack; readonly lowerRoot: MergedNode | null } {
+    if (this.merged !== null) return this.merged;
+    const lower = this.openLower();
+    const [first] = lower;
+    const lowerRoot: MergedNode | null =
+      first === undefined ? null : { path: "", layer: 1, status: statusOf(first), directory: null };
+    this.merged = { stack: new Stack([this.root, ...lower]), lowerRoot };
+    return this.merged;
   }
 
   /** The directory that holds an entry. Missing directories are made, with `mtimeNs` where no lower layer gives a time. */
@@ -135,14 +145,14 @@ export class LayerTree {
 
   /** What the lower layers show at a path that this layer does not have, if it is a directory. */
   private below(path: string): MergedNode | null {
-    if (path === "") return this.lowerRoot;
-    const node = this.stack.resolve(path, { followLast: false, atRoot: "stay" })?.node ?? null;
+    if (path === "") return this.view.lowerRoot;
+    const node = this.view.stack.resolve(path, { followLast: false, atRoot: "stay" })?.node ?? null;
     return node !== null && node.directory !== null && node.layer > 0 ? node : null;
   }
 
   private make(components: readonly string[], mtimeNs: bigint): OpenParent {
     const wanted = components.join("/");
-    const resolved = this.stack.resolve(wanted, { followLast: true, atRoot: "refuse" });
+    const resolved = this.view.stack.resolve(wanted, { followLast: true, atRoot: "refuse" });
     if (resolved === undefined) {
       throw new TiffinError(
         "invalid-argument",
@@ -193,7 +203,7 @@ export class LayerTree {
   }
 
   private copyAttributes(from: MergedNode, parent: number, name: string): void {
-    const source = this.stack.open(from, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    const source = this.view.stack.open(from, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     try {
       const names = flistxattr(source).filter(
         (attribute) => !attribute.startsWith("trusted.overlay."),

@@ -68,11 +68,11 @@ export class LayerWriter {
   private entryCount = 0;
   private byteCount = 0;
 
-  /** `root` and `lower` (the topmost first) are directory descriptors that stay the caller's. */
-  constructor(root: number, lower: readonly number[], limits: UnpackLimits) {
+  /** `root` and what `openLower` returns (the topmost first) are directory descriptors that stay the caller's. */
+  constructor(root: number, openLower: () => readonly number[], limits: UnpackLimits) {
     this.root = root;
     this.limits = limits;
-    this.tree = new LayerTree(root, lower, limits.depth);
+    this.tree = new LayerTree(root, openLower, limits.depth);
   }
 
   get entries(): number {

@@ -82,8 +82,9 @@ export class TarDecoder {
 
   /** The archive is over. @throws invalid-argument when it ends inside an entry, or without an end mark */
   finish(): void {
-    const between =
-      this.phase === "header" && this.blockFilled === 0 && !this.builder.hasExtensions;
+    // Writers that leave the end mark out may leave out the padding before it too (umoci does).
+    const isWhole = this.phase === "padding" || (this.phase === "header" && this.blockFilled === 0);
+    const between = isWhole && !this.builder.hasExtensions;
     if (this.phase === "ended" || (between && (this.zeroBlocks > 0 || !this.requireEnd))) return;
     const where = between ? "without its end mark" : "in the middle of an entry";
     throw badArchive(this.position, `it ends ${where}`, "The archive is truncated: get it again");

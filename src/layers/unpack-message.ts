@@ -7,12 +7,18 @@ export type ToWorker =
       readonly kind: "start";
       readonly task: UnpackTask;
       readonly file: string | null;
-      readonly cancelled: Int32Array;
+      /** Shared: see {@link CANCELLED} and {@link LOWER_READY}. */
+      readonly control: Int32Array;
     }
   | { readonly kind: "chunk"; readonly data: Uint8Array }
   | { readonly kind: "end" }
   /** Wakes a worker that waits for a chunk; `cancelled` says the same to a busy one. */
   | { readonly kind: "cancel" };
+
+/** Places in the shared control words: 1 once the work was called off, 1 once the layers below are whole. */
+export const CANCELLED = 0;
+export const LOWER_READY = 1;
+export const CONTROL_WORDS = 2;
 
 export type FromWorker =
   /** So many more bytes of the archive were taken. */

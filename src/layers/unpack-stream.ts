@@ -31,15 +31,23 @@ export interface UnpackedContent {
   readonly entries: number;
 }
 
+/** How the engine's thread and the worker's speak while the worker is busy. */
+export interface UnpackControl {
+  /** Called often; what it throws ends the work. */
+  checkpoint(): void;
+  /** Blocks until the layers below are whole; what it throws ends the work. */
+  waitForLower(): void;
+}
+
 /**
  * Unpacks one layer into an empty directory and writes it to disk. Leaves what it made when it fails: whoever made the
- * directory removes it. Blocks the thread for milliseconds at a time, at the end for as long as the disk takes.
- * `checkpoint` is called often; what it throws ends the work.
+ * directory removes it. Blocks the thread for milliseconds at a time, at the end for as long as the disk takes, and for the
+ * layers below when the archive leaves their directories out.
  */
 export async function unpackStream(
   source: AsyncIterable<Uint8Array>,
   task: UnpackTask,
-  checkpoint: () => void,
+  control: UnpackControl,
 ): Promise<UnpackedContent> {
   const descriptors: number[] = [];
   const open = (path: string): number => {
@@ -49,10 +57,14 @@ export async function unpackStream(
   };
   try {
     const root = open(task.directory);
-    const lower = task.lowerDirectories.map(open).reverse();
-    const writer = new LayerWriter(root, lower, task.limits);
+    const openLower = (): readonly number[] => {
+      if (task.lowerDirectories.length > 0) control.waitForLower();
+      return task.lowerDirectories.map(open).reverse();
+    };
+    const writer = new LayerWriter(root, openLower, task.limits);
     try {
-      const digests = await writeAll(source, { task, writer, checkpoint });
+      const { checkpoint } = control;
+      const digests = await writeAll(source, { task, writer, checkpoint: () => control.checkpoint() });
       writer.finish();
       syncfs(root);
       return { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };

@@ -2,11 +2,21 @@
 import { parentPort } from "node:worker_threads";
 import { TiffinError } from "../base/error.ts";
 import { readArchiveFile } from "./archive-file.ts";
-import { type FromWorker, plainError, type ToWorker } from "./unpack-message.ts";
+import {
+  CANCELLED,
+  CONTROL_WORDS,
+  type FromWorker,
+  LOWER_READY,
+  plainError,
+  type ToWorker,
+} from "./unpack-message.ts";
 import { unpackStream } from "./unpack-stream.ts";
 
 const port = parentPort;
 if (port === null) throw new TiffinError("internal", "unpack-worker.ts runs as a worker only");
+
+/** How late a worker that waits for other layers sees that its work was called off. */
+const LOWER_POLL_MS = 100;
 
 function post(message: FromWorker): void {
   port?.postMessage(message);
@@ -15,11 +25,18 @@ function post(message: FromWorker): void {
 const chunks: Uint8Array[] = [];
 let ended = false;
 let wake: (() => void) | null = null;
-let cancelled: Int32Array = new Int32Array(1);
+let control: Int32Array = new Int32Array(CONTROL_WORDS);
 
 function checkpoint(): void {
-  if (Atomics.load(cancelled, 0) !== 0) {
+  if (Atomics.load(control, CANCELLED) !== 0) {
     throw new TiffinError("unavailable", "Cannot unpack layer: it was cancelled");
+  }
+}
+
+function waitForLower(): void {
+  while (Atomics.load(control, LOWER_READY) === 0) {
+    checkpoint();
+    Atomics.wait(control, LOWER_READY, 0, LOWER_POLL_MS);
   }
 }
 
@@ -48,10 +65,10 @@ async function* fromFile(path: string): AsyncGenerator<Uint8Array, void> {
 }
 
 async function start(message: ToWorker & { kind: "start" }): Promise<void> {
-  cancelled = message.cancelled;
+  ({ control } = message);
   const source = message.file === null ? received() : fromFile(message.file);
   try {
-    const content = await unpackStream(source, message.task, checkpoint);
+    const content = await unpackStream(source, message.task, { checkpoint, waitForLower });
     post({ kind: "done", content });
   } catch (error) {
     post({ kind: "failed", error: plainError(error) });

@@ -412,4 +412,26 @@ describe("when it does not end well", () => {
     expect(lstatSync(at("l")).uid).toBe(12);
     expect(lstatSync(at("l")).mtimeMs).toBe(3000);
   });
+
+  test("an archive without its last padding and end mark is whole when its digest fits", async () => {
+    const bytes = tarArchive([{ type: "file", path: "a", content: "first" }]).subarray(0, 517);
+    const diffId = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    await unpackLayer(chunks(bytes), { directory, expected: { diffId } });
+    expect(readFileSync(at("a"), "utf8")).toBe("first");
+  });
+
+  test("an archive that needs the layers below waits until they are whole", async () => {
+    const lower = join(scratch, "lower");
+    const ready = Promise.withResolvers<void>();
+    const unpacking = unpackLayer(chunks(tarArchive([{ type: "file", path: "etc/a" }])), {
+      directory,
+      lowerDirectories: [lower],
+      lowerReady: ready.promise,
+    });
+    await Bun.sleep(100);
+    mkdirSync(join(lower, "etc"), { recursive: true, mode: 0o700 });
+    ready.resolve();
+    await unpacking;
+    expect(lstatSync(at("etc")).mode & 0o777).toBe(0o700);
+  });
 });

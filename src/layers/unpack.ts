@@ -4,7 +4,14 @@ import { mkdirat } from "../kernel/files.ts";
 import { AT } from "../kernel/flags.ts";
 import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from "./layer-writer.ts";
 import { removeTree } from "./remove-tree.ts";
-import { errorOf, type FromWorker, type ToWorker } from "./unpack-message.ts";
+import {
+  CANCELLED,
+  CONTROL_WORDS,
+  errorOf,
+  type FromWorker,
+  LOWER_READY,
+  type ToWorker,
+} from "./unpack-message.ts";
 import type { ExpectedDigests, UnpackedContent } from "./unpack-stream.ts";
 
 export type { ExpectedDigests, UnpackedContent, UnpackLimits };
@@ -18,6 +25,8 @@ export interface UnpackOptions {
   readonly directory: string;
   /** Directories of the layers below, the lowest first: they give directories that the archive does not bring their attributes. */
   readonly lowerDirectories?: readonly string[];
+  /** Settles when the layers below are whole, where they are still being unpacked; left out: they are. */
+  readonly lowerReady?: Promise<unknown>;
   readonly expected?: ExpectedDigests;
   readonly limits?: Partial<UnpackLimits>;
   /** Called with the bytes of the archive that were taken so far. */
@@ -63,7 +72,7 @@ function workerPath(): string | URL {
 class Unpacking {
   private readonly options: UnpackOptions;
   private readonly worker = new Worker(workerPath());
-  private readonly cancelled = new Int32Array(new SharedArrayBuffer(4));
+  private readonly control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS));
   /** Settles with the worker's answer, or when it dies without one. */
   private readonly answer: Promise<UnpackedContent>;
   private sent = 0;
@@ -93,6 +102,13 @@ class Unpacking {
     const abort = (): void => aborted.reject(signal?.reason);
     aborted.promise.catch(() => {});
     signal?.addEventListener("abort", abort);
+    const whole = (): void => {
+      Atomics.store(this.control, LOWER_READY, 1);
+      Atomics.notify(this.control, LOWER_READY);
+    };
+    // Layers below that fail take this one along: its caller calls it off.
+    if (this.options.lowerReady === undefined) whole();
+    else this.options.lowerReady.then(whole, () => {});
     try {
       this.start(typeof source === "string" ? source : null);
       const feeding = typeof source === "string" ? this.answer : this.feed(source, aborted.promise);
@@ -111,7 +127,7 @@ class Unpacking {
       expected,
       limits: { ...DEFAULT_UNPACK_LIMITS, ...limits },
     };
-    this.post({ kind: "start", task, file, cancelled: this.cancelled });
+    this.post({ kind: "start", task, file, control: this.control });
   }
 
   private post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
@@ -163,7 +179,7 @@ class Unpacking {
 
   /** Ends the thread. It closes its files when it is asked to stop, so it gets the time to answer. */
   private async stop(): Promise<void> {
-    Atomics.store(this.cancelled, 0, 1);
+    Atomics.store(this.control, CANCELLED, 1);
     this.post({ kind: "cancel" });
     try {
       await this.answer;

@@ -1,0 +1,80 @@
+import { constants, createReadStream } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import type { Digest } from "../base/digest.ts";
+import { TiffinError } from "../base/error.ts";
+import { startDigest } from "../base/hash.ts";
+import { storageError } from "./storage-error.ts";
+import { syncDirectory } from "./sync-directory.ts";
+
+/** A blob whose first bytes are on the disk. */
+export interface PartialBlob {
+  /** Bytes that are there. */
+  readonly sizeBytes: number;
+  /** Those bytes, hashed on the way: to be read to the end before more is appended. */
+  stored(): AsyncIterable<Uint8Array>;
+  append(chunk: Uint8Array): Promise<void>;
+  /** Makes it a blob of the store. @throws data-loss when it is not the one that it should be; then its bytes are gone */
+  commit(): Promise<void>;
+  /** What is there stays for the next try. */
+  close(): Promise<void>;
+}
+
+interface Places {
+  readonly partial: string;
+  readonly final: string;
+  readonly directory: string;
+}
+
+/** Opens (and makes) the file; `closed` is called once when it is done with. @throws the system's errors */
+export async function openPartialBlob(
+  digest: Digest,
+  places: Places,
+  closed: () => void,
+): Promise<PartialBlob> {
+  const file = await open(places.partial, constants.O_RDWR | constants.O_CREAT, 0o600);
+  const { size: storedBytes } = await file.stat();
+  const hash = startDigest();
+  let sizeBytes = storedBytes;
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (!isOpen) return;
+    isOpen = false;
+    await file.close().finally(closed);
+  };
+  return {
+    get sizeBytes() {
+      return sizeBytes;
+    },
+    stored: async function* () {
+      if (storedBytes === 0) return;
+      for await (const chunk of createReadStream(places.partial, { end: storedBytes - 1 })) {
+        hash.update(chunk as Uint8Array);
+        yield chunk as Uint8Array;
+      }
+    },
+    append: async (chunk) => {
+      hash.update(chunk);
+      try {
+        await file.write(chunk, 0, chunk.length, sizeBytes);
+      } catch (error) {
+        throw storageError("store a blob", error);
+      }
+      sizeBytes += chunk.length;
+    },
+    commit: async () => {
+      const actual = hash.digest();
+      if (actual !== digest) {
+        await rm(places.partial, { force: true });
+        await close();
+        throw new TiffinError("data-loss", `Its digest is ${actual} and should be ${digest}`, {
+          hint: "The source, or something on the way, is damaged or lies: try again",
+        });
+      }
+      await file.sync();
+      await rename(places.partial, places.final);
+      await syncDirectory(places.directory);
+      await close();
+    },
+    close,
+  };
+}

@@ -1,0 +1,87 @@
+import { isTiffinError, TiffinError } from "../base/error.ts";
+import type { ContentStore } from "../images/content-store.ts";
+import type { Descriptor } from "../images/manifest.ts";
+import type { Repository } from "./repository.ts";
+import { DEFAULT_RETRIES, Passing, withRetries } from "./retry.ts";
+
+export interface DownloadOptions {
+  readonly signal?: AbortSignal;
+  /** Called with the bytes that are there, of `descriptor.size`. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/**
+ * The bytes of a blob, from its first one, as they come; what an earlier try brought comes from the disk, and a connection that
+ * is cut is made again for the rest. At the end the blob is verified and in the store. Whoever stops reading before leaves a
+ * partial blob for the next try.
+ *
+ * @throws data-loss when the bytes are not the blob's: then nothing stays; what the repository throws
+ */
+export async function* downloadBlob(
+  repository: Repository,
+  descriptor: Descriptor,
+  store: ContentStore,
+  options: DownloadOptions = {},
+): AsyncGenerator<Uint8Array, void> {
+  const { signal, onBytes = () => undefined } = options;
+  if (store.has(descriptor.digest)) {
+    yield* store.stream(descriptor.digest);
+    return;
+  }
+  const partial = await store.openPartial(descriptor.digest);
+  try {
+    for await (const chunk of partial.stored()) yield chunk;
+    while (partial.sizeBytes < descriptor.size) {
+      const before = partial.sizeBytes;
+      try {
+        for await (const chunk of rest(repository, descriptor, before, signal)) {
+          await partial.append(chunk);
+          onBytes(partial.sizeBytes);
+          yield chunk;
+        }
+      } catch (error) {
+        // A connection that brought something may be made again; one that brings nothing has been tried often enough.
+        if (!(error instanceof Passing) || partial.sizeBytes === before) throw causeOf(error);
+      }
+    }
+    await partial.commit();
+  } catch (error) {
+    throw named(error, descriptor);
+  } finally {
+    await partial.close();
+  }
+}
+
+/** From `offset` on; a registry that cannot resume sends all again, and what is known of it is passed over. */
+async function* rest(
+  repository: Repository,
+  descriptor: Descriptor,
+  offset: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  const { offset: start, bytes } = await withRetries(
+    () => repository.blob(descriptor, offset, signal),
+    DEFAULT_RETRIES,
+    signal,
+  );
+  let known = offset - start;
+  for await (const chunk of bytes) {
+    if (known >= chunk.length) known -= chunk.length;
+    else {
+      yield known === 0 ? chunk : chunk.subarray(known);
+      known = 0;
+    }
+  }
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Passing ? error.cause : error;
+}
+
+function named(error: unknown, { digest }: Descriptor): unknown {
+  if (!isTiffinError(error, "data-loss", "unavailable")) return error;
+  return new TiffinError(error.code, `Cannot download blob ${digest}: ${error.message}`, {
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}

@@ -1,0 +1,202 @@
+import { type Digest, shortId } from "../base/digest.ts";
+import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
+import { familiarName, type Reference } from "../base/reference.ts";
+import type { ContentStore } from "../images/content-store.ts";
+import { diffIdsOf, parseImageConfig } from "../images/image-config.ts";
+import type { ImageLayer, ImageSource } from "../images/image-source.ts";
+import type { Progress } from "../images/image-store.ts";
+import {
+  type Descriptor,
+  type Manifest,
+  parseDocument,
+  type Platform,
+  platformFits,
+  platformName,
+} from "../images/manifest.ts";
+import { downloadBlob } from "./download-blob.ts";
+import type { RegistryDocument, Repository } from "./repository.ts";
+
+const MAX_NESTING = 3;
+const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
+/** Layers that the publisher lets nobody else distribute: they are elsewhere (image-spec v1.1.1, "Non-Distributable Layers"). */
+const FOREIGN = /nondistributable|foreign/;
+const ATTACHED = "vnd.docker.reference.type";
+/** Bytes between two reports of progress. */
+const REPORT_BYTES = 256 * 1024;
+
+export interface PullRequest {
+  readonly repository: Repository;
+  /** With a tag or a digest. */
+  readonly reference: Reference;
+  readonly platform: Platform;
+  readonly store: ContentStore;
+  readonly report: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** An image of a registry, to be installed: only its manifest and configuration have been read. */
+export interface RemoteImage {
+  readonly source: ImageSource;
+  /** Of what stands under the tag: an index, or the manifest itself. */
+  readonly digest: Digest;
+}
+
+/**
+ * Finds the image that a reference names, for one platform. Its layers are downloaded when they are opened.
+ *
+ * @throws not-found, also when there is none for the platform; invalid-argument for what is no image that we can have
+ */
+export async function findRemoteImage(request: PullRequest): Promise<RemoteImage> {
+  const { repository, reference, signal } = request;
+  const document = await wanted(request);
+  const chosen = await choose(document, request, 0);
+  if (chosen === undefined) throw noPlatform(document, request);
+  const { manifest } = chosen;
+  const configBytes = await readConfig(manifest.config, request);
+  const config = parseImageConfig(configBytes);
+  const diffIds = diffIdsOf(config);
+  if (diffIds.length !== manifest.layers.length) {
+    throw invalidArgument(
+      `Cannot pull ${repository.path}: its manifest has ${manifest.layers.length} layers, its configuration ${diffIds.length}`,
+    );
+  }
+  const layers = manifest.layers.flatMap((descriptor, position): ImageLayer[] => {
+    const diffId = diffIds[position];
+    return diffId === undefined ? [] : [remoteLayer(descriptor, diffId, request)];
+  });
+  const { digest } = document;
+  const { tag } = reference;
+  const byDigest = { ...reference, tag: undefined, digest };
+  const references =
+    reference.digest === undefined && tag !== undefined
+      ? [{ ...reference, digest: undefined }, byDigest]
+      : [byDigest];
+  signal?.throwIfAborted();
+  const source = { configBytes, config, manifestBytes: chosen.bytes, layers, references };
+  return { source, digest };
+}
+
+async function wanted({ repository, reference, signal }: PullRequest): Promise<RegistryDocument> {
+  const mark = reference.digest ?? reference.tag ?? "";
+  try {
+    return await repository.manifest(mark, signal);
+  } catch (error) {
+    throw explained(error, reference);
+  }
+}
+
+/** Registries say little; docker's words say what it means. */
+function explained(error: unknown, reference: Reference): unknown {
+  if (!isTiffinError(error)) return error;
+  const name = familiarName(reference);
+  const { message } = error;
+  const options = {
+    cause: error,
+    ...(error.details === undefined ? {} : { details: error.details }),
+  };
+  if (error.code === "not-found") {
+    const mark = reference.digest ?? reference.tag;
+    const separator = reference.digest === undefined ? ":" : "@";
+    const words = `manifest for ${name}${separator}${mark} not found: ${message}`;
+    return new TiffinError("not-found", words, options);
+  }
+  if (error.code === "unauthenticated" || error.code === "permission-denied") {
+    return new TiffinError(
+      error.code === "unauthenticated" ? "not-found" : error.code,
+      `pull access denied for ${name}, repository does not exist or may require 'docker login': ${message}`,
+      { ...options, hint: `Log in with: tiffin login ${reference.domain}` },
+    );
+  }
+  return error;
+}
+
+interface Chosen {
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+}
+
+async function choose(
+  { bytes, mediaType, digest }: RegistryDocument,
+  request: PullRequest,
+  depth: number,
+): Promise<Chosen | undefined> {
+  const { repository, signal, platform } = request;
+  if (SCHEMA_1.test(mediaType)) throw schema1(repository.path);
+  const document = parseDocument(bytes, `manifest ${digest}`);
+  if (document.kind === "manifest") return { bytes, manifest: document.manifest };
+  if (depth >= MAX_NESTING) {
+    throw invalidArgument(`Cannot pull: indexes are nested more than ${MAX_NESTING} deep`);
+  }
+  const fitting = document.index.manifests.filter(
+    (descriptor) =>
+      descriptor.annotations?.[ATTACHED] === undefined &&
+      (descriptor.platform === undefined || platformFits(descriptor.platform, platform)),
+  );
+  for (const descriptor of fitting) {
+    const nested = await repository.manifest(descriptor.digest, signal);
+    const chosen = await choose(nested, request, depth + 1);
+    if (chosen !== undefined) return chosen;
+  }
+  return undefined;
+}
+
+function schema1(path: string): TiffinError {
+  return new TiffinError(
+    "not-implemented",
+    `Cannot pull ${path}: its manifest is of docker's schema 1, which is not supported`,
+    { hint: "Have it pushed again by a docker that is younger than 2017" },
+  );
+}
+
+function noPlatform(document: RegistryDocument, { platform }: PullRequest): TiffinError {
+  const parsed = parseDocument(document.bytes, `manifest ${document.digest}`);
+  const offered =
+    parsed.kind === "index"
+      ? parsed.index.manifests.flatMap((it) =>
+          it.platform === undefined || it.annotations?.[ATTACHED] !== undefined
+            ? []
+            : [platformName(it.platform)],
+        )
+      : [];
+  return new TiffinError(
+    "not-found",
+    `no matching manifest for ${platformName(platform)} in the manifest list entries`,
+    offered.length === 0 ? {} : { hint: `There is ${offered.join(", ")}` },
+  );
+}
+
+async function readConfig(descriptor: Descriptor, request: PullRequest): Promise<Uint8Array> {
+  const { repository, store, signal } = request;
+  const chunks: Uint8Array[] = [];
+  const options = signal === undefined ? {} : { signal };
+  for await (const chunk of downloadBlob(repository, descriptor, store, options)) {
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function remoteLayer(
+  descriptor: Descriptor,
+  diffId: ImageLayer["diffId"],
+  { repository, store, report }: PullRequest,
+): ImageLayer {
+  if (FOREIGN.test(descriptor.mediaType)) {
+    throw new TiffinError(
+      "not-implemented",
+      `Cannot pull layer ${descriptor.digest}: it is a foreign layer, which its registry does not have`,
+    );
+  }
+  const id = shortId(descriptor.digest);
+  const { size } = descriptor;
+  let reported = -REPORT_BYTES;
+  const onBytes = (bytes: number): void => {
+    if (bytes - reported < REPORT_BYTES && bytes < size) return;
+    reported = bytes;
+    report({ id, status: "Downloading", currentBytes: bytes, totalBytes: size });
+  };
+  return {
+    descriptor,
+    diffId,
+    open: (signal) => downloadBlob(repository, descriptor, store, { signal, onBytes }),
+  };
+}

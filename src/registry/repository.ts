@@ -1,0 +1,197 @@
+import { digestOf } from "../base/hash.ts";
+import { type Digest, isDigest } from "../base/digest.ts";
+import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
+import { type Descriptor, MAX_DOCUMENT_BYTES, MEDIA_TYPE } from "../images/manifest.ts";
+import { type BlobRead, readBlob } from "./blob-read.ts";
+import { endpointsOf } from "./endpoint.ts";
+import type { RegistryAccess } from "./registry-access.ts";
+import { type HostRequest, RegistryHost } from "./registry-host.ts";
+
+/** A manifest or an index as the registry has it; `digest` is that of the bytes. */
+export interface RegistryDocument {
+  readonly bytes: Uint8Array;
+  readonly digest: Digest;
+  readonly mediaType: string;
+}
+
+/** All that can stand under a tag. Schema 1 is asked for last, so that its refusal can say what it is. */
+const ACCEPTED: string = [
+  MEDIA_TYPE.ociIndex,
+  MEDIA_TYPE.ociManifest,
+  MEDIA_TYPE.dockerIndex,
+  MEDIA_TYPE.dockerManifest,
+  "application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1",
+].join(", ");
+
+export interface Repository {
+  /** By tag or digest; verified. @throws not-found, unauthenticated, permission-denied, data-loss, unavailable */
+  manifest(tagOrDigest: string, signal?: AbortSignal): Promise<RegistryDocument>;
+  /** The digest that a tag stands for now, without its content; undefined when there is none. */
+  resolve(tagOrDigest: string): Promise<Digest | undefined>;
+  /** A blob's bytes from `offset` on; what comes is checked by who reads all of it. */
+  blob(descriptor: Descriptor, offset: number, signal?: AbortSignal): Promise<BlobRead>;
+  hasBlob(digest: Digest): Promise<boolean>;
+  /** Up to the first 10,000 tags. */
+  tags(): Promise<string[]>;
+  /** Artifacts that name a digest as their subject (distribution-spec v1.1.1, "Listing Referrers"). */
+  referrers(digest: Digest): Promise<RegistryDocument>;
+  /** The registry itself, for writing (upload.ts). */
+  readonly origin: RegistryHost;
+  readonly path: string;
+  readonly scopes: readonly string[];
+}
+
+/** Opens a repository of a registry; nothing is asked yet. */
+export function openRepository(
+  name: { readonly domain: string; readonly path: string },
+  access: RegistryAccess,
+  { push = false }: { readonly push?: boolean } = {},
+): Repository {
+  const hosts = endpointsOf(name.domain, access.settings).map(
+    (endpoint) => new RegistryHost(endpoint, access),
+  );
+  return new HostedRepository(hosts, name.path, push);
+}
+
+const TAGS_A_PAGE = 1000;
+const MAX_TAG_PAGES = 10;
+
+class HostedRepository implements Repository {
+  readonly #hosts: readonly RegistryHost[];
+  readonly path: string;
+  readonly scopes: readonly string[];
+
+  constructor(hosts: readonly RegistryHost[], path: string, push: boolean) {
+    this.#hosts = hosts;
+    this.path = path;
+    this.scopes = [`repository:${path}:${push ? "pull,push" : "pull"}`];
+  }
+
+  get origin(): RegistryHost {
+    const last = this.#hosts.at(-1);
+    if (last === undefined) throw new TiffinError("internal", "A repository without a host");
+    return last;
+  }
+
+  async manifest(tagOrDigest: string, signal?: AbortSignal): Promise<RegistryDocument> {
+    const response = await this.#read({
+      method: "GET",
+      target: this.#target("manifests", tagOrDigest),
+      headers: { accept: ACCEPTED },
+      expected: [200],
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const document = await readDocument(response);
+    if (isDigest(tagOrDigest) && document.digest !== tagOrDigest) {
+      throw new TiffinError(
+        "data-loss",
+        `The registry's manifest ${tagOrDigest} has the digest ${document.digest}`,
+        { hint: "The registry, or something on the way, is damaged or lies" },
+      );
+    }
+    return document;
+  }
+
+  async resolve(tagOrDigest: string): Promise<Digest | undefined> {
+    const response = await this.#read({
+      method: "HEAD",
+      target: this.#target("manifests", tagOrDigest),
+      headers: { accept: ACCEPTED },
+      expected: [200, 404],
+    });
+    if (response.status === 404) return undefined;
+    const told = response.headers.get("docker-content-digest") ?? "";
+    // The field is optional; the content says it too.
+    return isDigest(told) ? told : (await this.manifest(tagOrDigest)).digest;
+  }
+
+  async blob(descriptor: Descriptor, offset: number, signal?: AbortSignal): Promise<BlobRead> {
+    const response = await this.#read({
+      method: "GET",
+      target: this.#target("blobs", descriptor.digest),
+      headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
+      expected: [200, 206],
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return readBlob(response, { offset, size: descriptor.size });
+  }
+
+  async hasBlob(digest: Digest): Promise<boolean> {
+    const response = await this.origin.send({
+      method: "HEAD",
+      target: this.#target("blobs", digest),
+      expected: [200, 404],
+      scopes: this.scopes,
+    });
+    return response.status === 200;
+  }
+
+  async tags(): Promise<string[]> {
+    const found: string[] = [];
+    let target: string | undefined = `/v2/${this.path}/tags/list?n=${TAGS_A_PAGE}`;
+    for (let page = 0; target !== undefined && page < MAX_TAG_PAGES; page++) {
+      const response = await this.#read({ method: "GET", target, expected: [200] });
+      const { tags } = ((await response.json()) ?? {}) as { tags?: unknown };
+      if (Array.isArray(tags)) found.push(...tags.filter((tag) => typeof tag === "string"));
+      target = nextPage(response.headers.get("link"), target);
+    }
+    return found;
+  }
+
+  async referrers(digest: Digest): Promise<RegistryDocument> {
+    const response = await this.#read({
+      method: "GET",
+      target: this.#target("referrers", digest),
+      headers: { accept: MEDIA_TYPE.ociIndex },
+      expected: [200, 404],
+    });
+    if (response.status === 200) return readDocument(response);
+    await response.body?.cancel();
+    // Registries without that operation keep the list under a tag made of the digest ("Referrers Tag Schema").
+    return this.manifest(digest.replace(":", "-"));
+  }
+
+  /** Asks the mirrors first. A mirror that fails in whatever way is passed over; the registry's own word counts. */
+  async #read(request: Omit<HostRequest, "scopes">): Promise<Response> {
+    for (const host of this.#hosts) {
+      const isLast = host === this.origin;
+      const asked = { ...request, scopes: this.scopes };
+      if (isLast) return host.send(asked);
+      try {
+        const expected = request.expected.filter((status) => status < 300);
+        return await host.send({ ...asked, expected, once: true });
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        if (!isTiffinError(error)) throw error;
+      }
+    }
+    throw new TiffinError("internal", "A repository without a host");
+  }
+
+  #target(kind: "manifests" | "blobs" | "referrers", mark: string): string {
+    return `/v2/${this.path}/${kind}/${mark}`;
+  }
+}
+
+async function readDocument(response: Response): Promise<RegistryDocument> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_DOCUMENT_BYTES) {
+      throw invalidArgument(`The registry's manifest has more than ${MAX_DOCUMENT_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  const mediaType = (response.headers.get("content-type") ?? "").split(";", 1)[0] ?? "";
+  return { bytes, digest: digestOf(bytes), mediaType: mediaType.trim() };
+}
+
+/** `</v2/x/tags/list?last=…>; rel="next"` (RFC 8288): only a path of the same registry counts. */
+function nextPage(link: string | null, from: string): string | undefined {
+  const target = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
+  if (target === undefined) return undefined;
+  const url = new URL(target, `http://registry${from}`);
+  return url.hostname === "registry" ? `${url.pathname}${url.search}` : undefined;
+}
