@@ -12,8 +12,8 @@ export interface DownloadOptions {
 
 /**
  * The bytes of a blob, from its first one, as they come; what an earlier try brought comes from the disk, and a connection that
- * is cut is made again for the rest. At the end the blob is verified and in the store. Whoever stops reading before leaves a
- * partial blob for the next try.
+ * is cut is made again for the rest. At the end the blob is verified and in the store. What ends before, by a fault of the
+ * connection or by the signal, leaves a partial blob for the next try; who stops reading has found the bytes to be bad.
  *
  * @throws data-loss when the bytes are not the blob's: then nothing stays; what the repository throws
  */
@@ -29,6 +29,7 @@ export async function* downloadBlob(
     return;
   }
   const partial = await store.openPartial(descriptor.digest);
+  let isRefused = true;
   try {
     for await (const chunk of partial.stored()) yield chunk;
     while (partial.sizeBytes < descriptor.size) {
@@ -45,10 +46,13 @@ export async function* downloadBlob(
       }
     }
     await partial.commit();
+    isRefused = false;
   } catch (error) {
+    isRefused = false;
     throw named(error, descriptor);
   } finally {
     await partial.close();
+    if (isRefused && signal?.aborted !== true) store.removePartial(descriptor.digest);
   }
 }
 
