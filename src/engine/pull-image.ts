@@ -37,7 +37,12 @@ export async function pullImage(
   const repository = openRepository(reference, registryAccess(options.credentials));
   const store = context.images.content;
   const found = await findRemoteImage({
-    ...{ repository, reference, platform, store, report, signal },
+    repository,
+    reference,
+    platform,
+    store,
+    report,
+    signal,
   });
   report({ id: reference.tag ?? reference.digest ?? "", status: `Pulling from ${reference.path}` });
   for (const { descriptor } of found.source.layers) {

@@ -63,8 +63,11 @@ export async function unpackStream(
     };
     const writer = new LayerWriter(root, openLower, task.limits);
     try {
-      const { checkpoint } = control;
-      const digests = await writeAll(source, { task, writer, checkpoint: () => control.checkpoint() });
+      const digests = await writeAll(source, {
+        task,
+        writer,
+        checkpoint: () => control.checkpoint(),
+      });
       writer.finish();
       syncfs(root);
       return { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };

@@ -14,7 +14,7 @@ export function proxyFor(address: URL, environment: Environment): string | undef
 
 function isExempt({ hostname, port }: URL, list: string): boolean {
   const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  if (host === "localhost" || host === "::1" || /^127\./.test(host)) return true;
+  if (host === "localhost" || host === "::1" || host.startsWith("127.")) return true;
   return list
     .split(",")
     .map((entry) => entry.trim())
