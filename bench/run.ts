@@ -12,6 +12,7 @@ import { commandMeasures } from "./command-measures.ts";
 import { cpuMeasure } from "./cpu-measure.ts";
 import { dockerEngine } from "./docker-engine.ts";
 import { type Engine, removeContainers } from "./engine.ts";
+import { healthMeasure } from "./health-measure.ts";
 import { launcherMeasure } from "./launcher-measure.ts";
 import { logMeasure } from "./log-measure.ts";
 import { manyMeasure } from "./many-measure.ts";
@@ -31,6 +32,7 @@ const measures: readonly Measure[] = [
   cpuMeasure,
   logMeasure,
   statsMeasure,
+  healthMeasure,
   manyMeasure,
 ];
 

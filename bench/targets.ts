@@ -98,6 +98,14 @@ export const targets: readonly Target[] = [
     text: "`stats --no-stream`, 50 containers: under 200 ms",
     figure: atMost("stats-50", 200, " ms"),
   },
+  {
+    text: "100 checks a second by HTTP: under 5 % of a core",
+    figure: atMost("health-http", 5, " %"),
+  },
+  {
+    text: "100 checks a second by TCP: under 5 % of a core",
+    figure: atMost("health-tcp", 5, " %"),
+  },
   { text: "the 200th start: at most 1.5 × the 1st", figure: growth },
   { text: "CPU speed lost in a container: under 1 %", figure: lostSpeed },
 ];

@@ -26,7 +26,13 @@ export function monotonicNano(): bigint {
   return clockNano(CLOCK_MONOTONIC);
 }
 
-/** The same in milliseconds, with fractions: equal for all processes of the machine. */
+let originMs: number | undefined;
+
+/**
+ * The same in milliseconds, with fractions: equal for all processes of the machine. The runtime's own clock is the kernel's
+ * monotonic one, counted from the start of the process, and reading it is no system call.
+ */
 export function monotonicMs(): number {
-  return Number(monotonicNano() / 1000n) / 1000;
+  originMs ??= Number(monotonicNano() / 1000n) / 1000 - performance.now();
+  return originMs + performance.now();
 }

@@ -64,6 +64,6 @@ async function checkOnce(
     return checkByCommand(context, container, check, timeoutMs);
   }
   const where = kind === "HTTP" ? httpTarget(target) : tcpTarget(target);
-  const limit = { timeoutMs, timedOut: timedOut(timeoutMs) };
+  const limit = { timeoutMs, timedOut: () => timedOut(timeoutMs) };
   return sockets.check(() => process.descriptor(), where, limit);
 }

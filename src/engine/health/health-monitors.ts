@@ -12,9 +12,8 @@ import type { CheckOutcome } from "./socket-checks.ts";
 
 /** Successes that change nothing are recorded together, since a commit each would cost more than the checks. */
 const SAVE_INTERVAL_MS = 5_000;
-/** Checks of long intervals are put off by up to this, so that those of many containers wake the engine together. */
-const GRID_MS = 50;
-const LONG_INTERVAL_MS = 1_000;
+/** Checks are put off by up to a tenth of their pause, so that those of many containers wake the engine together. */
+const GRIDS_MS = [250, 100, 25];
 
 /** What the monitors do not know how to do. */
 export interface HealthHooks {
@@ -145,8 +144,8 @@ export class HealthMonitors {
     const times = healthTimes(spec.healthcheck);
     const nowMs = monotonicMs();
     const dueMs = nowMs + pauseMs(times, health.status, nowMs - state.startedMonotonicMs);
-    const isLong = dueMs - nowMs >= LONG_INTERVAL_MS;
-    const nextDueMs = isLong ? Math.ceil(dueMs / GRID_MS) * GRID_MS : dueMs;
+    const gridMs = GRIDS_MS.find((grid) => grid * 10 <= dueMs - nowMs);
+    const nextDueMs = gridMs === undefined ? dueMs : Math.ceil(dueMs / gridMs) * gridMs;
     this.keep(id, { health, nextDueMs, runStartedMs: state.startedMonotonicMs }, isUrgent);
     this.timers.set(id, nextDueMs);
   }

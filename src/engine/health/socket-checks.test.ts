@@ -7,7 +7,8 @@ import { type CheckOutcome, SocketChecks } from "./socket-checks.ts";
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.log("skipped: checks by socket: setns needs root");
 
-const timedOut = { exitCode: -1, output: "too long" };
+const tooLong = { exitCode: -1, output: "too long" };
+const timedOut = () => tooLong;
 const checks = new SocketChecks();
 let own = -1;
 const servers: Server[] = [];
@@ -79,12 +80,12 @@ describe.skipIf(!isRoot)("a check by socket", () => {
   });
 
   test("gives up after its time, also with one who sends for ever", async () => {
-    expect(await http(await serve(() => undefined), 50)).toEqual(timedOut);
+    expect(await http(await serve(() => undefined), 50)).toEqual(tooLong);
     const drips = await serve((socket) => {
       const timer = setInterval(() => socket.write("HTTP/1.1 200 OK\r\nX: y\r\n"), 5);
       socket.on("close", () => clearInterval(timer));
     });
-    expect(await http(drips, 50)).toEqual(timedOut);
+    expect(await http(drips, 50)).toEqual(tooLong);
   });
 
   test("tells from one who hangs up, and from what is no HTTP", async () => {

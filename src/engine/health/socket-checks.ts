@@ -7,14 +7,12 @@ import type { CheckTarget } from "./check-target.ts";
 import { readHttpReply } from "./http-reply.ts";
 import { socketAddress } from "./socket-address.ts";
 
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
 const MSG_NOSIGNAL = 0x4000;
 const POLLIN = 1;
 const POLLOUT = 4;
 const POLL_BYTES = 8;
 const chunk = Buffer.alloc(16 * 1024);
-const FIRST_PAUSE_MS = 1;
+const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 64;
 
 /** docker's word for a check that took too long is -1. */
@@ -27,7 +25,7 @@ interface Check {
   readonly pidfd: () => number;
   readonly target: CheckTarget;
   readonly deadlineMs: number;
-  readonly timedOut: CheckOutcome;
+  readonly timedOut: () => CheckOutcome;
   readonly resolve: (outcome: CheckOutcome) => void;
   address: number;
   fd: number;
@@ -49,7 +47,7 @@ export class SocketChecks {
   check(
     pidfd: () => number,
     target: CheckTarget,
-    limit: { timeoutMs: number; timedOut: CheckOutcome },
+    limit: { timeoutMs: number; timedOut: () => CheckOutcome },
   ): Promise<CheckOutcome> {
     return new Promise((resolve) => {
       const check: Check = {
@@ -65,7 +63,6 @@ export class SocketChecks {
       };
       this.checks.add(check);
       this.connect(check);
-      if (this.checks.has(check)) this.poll([check]);
       if (this.checks.has(check)) this.wait(FIRST_PAUSE_MS);
     });
   }
@@ -82,7 +79,7 @@ export class SocketChecks {
     this.timer = setTimeout(() => {
       const hasMoved = this.poll([...this.checks]);
       if (this.checks.size > 0) {
-        this.wait(hasMoved ? FIRST_PAUSE_MS : Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS));
+        this.wait(hasMoved ? this.pauseMs : Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS));
       }
     }, pauseMs);
   }
@@ -98,7 +95,7 @@ export class SocketChecks {
     const nowMs = monotonicMs();
     checks.forEach((check, index) => {
       if (found > 0 && polls.readUInt16LE(index * POLL_BYTES + 6) !== 0) this.advance(check);
-      if (this.checks.has(check) && nowMs >= check.deadlineMs) this.finish(check, check.timedOut);
+      if (this.checks.has(check) && nowMs >= check.deadlineMs) this.finish(check, check.timedOut());
     });
     return found > 0;
   }
@@ -108,8 +105,9 @@ export class SocketChecks {
       this.read(check);
       return;
     }
-    const error = socketError(check.fd);
-    if (error !== 0) this.refused(check, -error);
+    const result = connectSocket(check);
+    if (result === -ERRNO.EALREADY || result === -ERRNO.EINPROGRESS) return;
+    if (result < 0) this.refused(check, result);
     else if (check.target.path === "") {
       this.finish(check, { exitCode: 0, output: `Connected to ${addressWords(check)}` });
     } else {
@@ -126,15 +124,16 @@ export class SocketChecks {
 
   private connect(check: Check): void {
     const address = check.target.addresses[check.address] ?? "";
-    const bytes = socketAddress(address, check.target.port);
     try {
       check.fd = socketInNamespaceOf(check.pidfd(), address.includes(":") ? AF.INET6 : AF.INET);
     } catch (error) {
       this.fail(check, error instanceof Error ? error.message : String(error));
       return;
     }
-    const result = syscallRaw("connect", check.fd, bytes, bytes.length);
-    if (result < 0 && result !== -ERRNO.EINPROGRESS) this.refused(check, result);
+    const begun = connectSocket(check);
+    if (begun < 0 && begun !== -ERRNO.EINPROGRESS) this.refused(check, begun);
+    // On the loopback interface the connection is there (or refused) by now.
+    else this.advance(check);
   }
 
   /** Nobody is at that address; perhaps at the next one. */
@@ -146,7 +145,6 @@ export class SocketChecks {
     closeFd(check.fd);
     check.address += 1;
     this.connect(check);
-    if (this.checks.has(check)) this.poll([check]);
   }
 
   private read(check: Check): void {
@@ -176,12 +174,11 @@ export class SocketChecks {
   }
 }
 
-/** The error of a connection that was under way; 0 when it is there. */
-function socketError(fd: number): number {
-  const value = Buffer.alloc(4);
-  const size = Buffer.from([4, 0, 0, 0]);
-  const result = syscallRaw("getsockopt", fd, SOL_SOCKET, SO_ERROR, value, size);
-  return result < 0 ? -result : value.readInt32LE(0);
+/** connect(2) begins a connection, and asked again tells what has become of it: 0 when it is there. */
+function connectSocket({ fd, target, address }: Check): number {
+  const bytes = socketAddress(target.addresses[address] ?? "", target.port);
+  const result = syscallRaw("connect", fd, bytes, bytes.length);
+  return result === -ERRNO.EISCONN ? 0 : result;
 }
 
 function addressWords({ target, address }: Check): string {
