@@ -50,13 +50,12 @@ function keepWorker(worker: Worker): void {
  * megabytes at most. Ending early (`return`, or the signal) cancels the work; when the iteration is over, so is the work, and nothing
  * of it is left: no mount, no descriptor.
  *
- * @throws the task's error; the signal's reason; what the input throws
+ * @throws the task's error; unavailable at the signal; what the input throws
  */
 export async function* runTreeTask(
   task: TreeTask,
   options: TreeTaskOptions = {},
 ): AsyncGenerator<TreeResult, void> {
-  options.signal?.throwIfAborted();
   const run = new TreeRun(options.signal);
   try {
     run.start(task);
@@ -95,6 +94,7 @@ class TreeRun {
     this.worker.on("error", this.died);
     this.worker.on("exit", this.died);
     signal?.addEventListener("abort", this.aborted);
+    if (signal?.aborted === true) this.aborted();
   }
 
   start(task: TreeTask): void {
@@ -182,7 +182,9 @@ class TreeRun {
     this.over(false);
   };
 
-  private readonly aborted = (): void => this.fail(this.signal?.reason);
+  /** Who asked has left: nothing that anybody should read about. */
+  private readonly aborted = (): void =>
+    this.fail(new TiffinError("unavailable", "Cannot go on: the work was cancelled"));
 
   private fail(error: unknown): void {
     this.failure ??= error;

@@ -1,0 +1,208 @@
+import { posix } from "node:path";
+import { apiPath } from "../../../api/client.ts";
+import type { Command, Context } from "../../command.ts";
+import {
+  type CopyDestination,
+  followedPath,
+  planCopy,
+  rebase,
+  splitCopyArgument,
+  splitEntry,
+} from "../../copy-path.ts";
+import { CopyProgress } from "../../copy-progress.ts";
+import { failure } from "../../failure.ts";
+import { toggle } from "../../flag.ts";
+import { absolutePath, checkOutputPath, findDestination, findSource } from "../../host-path.ts";
+import { standardInput } from "../../input.ts";
+
+const archive = toggle("archive", "Archive mode (copy all uid/gid information)", { short: "a" });
+const followLink = toggle("follow-link", "Always follow symlinks in SRC_PATH", { short: "L" });
+const quiet = toggle(
+  "quiet",
+  "Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached",
+  { short: "q" },
+);
+
+export const command: Command = {
+  usage:
+    "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\ttiffin cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
+  summary: "Copy files/folders between a container and the local filesystem",
+  examples: `Use '-' as the source to read a tar archive from stdin
+and extract it to a directory destination in a container.
+Use '-' as the destination to stream a tar archive of a
+container source to stdout.
+
+  tiffin cp web:/etc/nginx .                 the directory, into this one
+  tiffin cp site/. web:/usr/share/nginx/html what is in site, into the container's directory
+  tiffin cp web:/var/log - | tar t           what a copy would hold`,
+  flags: [archive, followLink, quiet],
+  operands: { exactly: 2 },
+  run,
+};
+
+interface Copy {
+  readonly context: Context;
+  readonly container: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly followLink: boolean;
+  readonly isQuiet: boolean;
+}
+
+async function run(context: Context): Promise<number> {
+  const given = context.arguments;
+  const [first = "", second = ""] = given.operands;
+  if (first === "") throw failure("source can not be empty");
+  if (second === "") throw failure("destination can not be empty");
+  const from = splitCopyArgument(first);
+  const to = splitCopyArgument(second);
+  if (from.container !== "" && to.container !== "") {
+    throw failure("copying between containers is not supported");
+  }
+  if (from.container === "" && to.container === "") {
+    throw failure("must specify at least one container source");
+  }
+  const isQuiet = given.has(quiet)
+    ? given.get(quiet)
+    : !(await context.world.output.outIsTerminal());
+  const copy = {
+    context,
+    container: from.container || to.container,
+    source: from.path,
+    destination: to.path,
+    followLink: given.get(followLink),
+    isQuiet,
+  };
+  if (from.container === "") await copyTo(copy, given.get(archive));
+  else await copyFrom(copy);
+  return 0;
+}
+
+/** What the engine tells of a path. */
+interface ContainerPath {
+  readonly isDirectory: boolean;
+  readonly isLink: boolean;
+  readonly isOther: boolean;
+  readonly linkTarget: string;
+}
+
+const GO_DIRECTORY = 2 ** 31;
+const GO_LINK = 2 ** 27;
+/** Go's types that are neither directory, link nor regular file: devices, pipes, sockets. */
+const GO_OTHERS = [2 ** 26, 2 ** 25, 2 ** 24, 2 ** 21, 2 ** 19];
+
+function parseStatus(headers: ReadonlyMap<string, string>): ContainerPath {
+  const header = headers.get("x-docker-container-path-stat") ?? "";
+  let status: { mode?: number; linkTarget?: string } = {};
+  try {
+    status = JSON.parse(Buffer.from(header, "base64").toString()) as typeof status;
+  } catch {
+    throw failure("tiffin: The engine did not tell what the path is");
+  }
+  const { mode = 0, linkTarget = "" } = status;
+  const has = (bit: number): boolean => Math.floor(mode / bit) % 2 === 1;
+  return {
+    isDirectory: has(GO_DIRECTORY),
+    isLink: has(GO_LINK),
+    isOther: GO_OTHERS.some(has),
+    linkTarget,
+  };
+}
+
+/** Undefined when it cannot be looked at: whatever the reason, the copy itself will tell. */
+async function statusOf(copy: Copy, path: string): Promise<ContainerPath | undefined> {
+  try {
+    const response = await copy.context.api.request("HEAD", archivePath(copy), { query: { path } });
+    response.close();
+    return parseStatus(response.headers);
+  } catch {
+    return undefined;
+  }
+}
+
+function archivePath({ container }: Copy): string {
+  return apiPath("containers", container, "archive");
+}
+
+async function copyFrom(copy: Copy): Promise<void> {
+  const isOutput = copy.destination === "-";
+  const destination = isOutput ? "-" : absolutePath(copy.destination);
+  if (!isOutput) checkOutputPath(destination);
+  const { path, rename } = copy.followLink
+    ? await followedSource(copy)
+    : { path: copy.source, rename: "" };
+  const response = await copy.context.api.request("GET", archivePath(copy), { query: { path } });
+  const { output } = copy.context.world;
+  if (isOutput) {
+    for await (const chunk of response.body) await output.out(chunk);
+    return;
+  }
+  const { isDirectory } = parseStatus(response.headers);
+  const oldBase = splitEntry(path).base;
+  const plan = planCopy({ path, isDirectory, rename }, findDestination(destination));
+  const progress = new CopyProgress(copy.context, "from", copy.isQuiet);
+  const { unpackToHost } = await import("../../host-unpack.ts");
+  await unpackToHost(progress.count(response.body), plan.directory, (name) =>
+    rebase(name, oldBase, plan.base),
+  );
+  await progress.finish(destination);
+}
+
+/** The path that a link in the container leads to, when it is one. */
+async function followedSource(copy: Copy): Promise<{ path: string; rename: string }> {
+  const status = await statusOf(copy, copy.source);
+  if (status?.isLink !== true) return { path: copy.source, rename: "" };
+  return followedPath(copy.source, absoluteTarget(copy.source, status.linkTarget));
+}
+
+function absoluteTarget(path: string, target: string): string {
+  return target.startsWith("/") ? target : posix.join(splitEntry(path).directory, target);
+}
+
+async function copyTo(copy: Copy, asContainerUser: boolean): Promise<void> {
+  const { context, container } = copy;
+  const isInput = copy.source === "-";
+  const destination = await containerDestination(copy);
+  if (isInput && !destination.isDirectory) {
+    throw failure(`destination "${container}:${copy.destination}" must be a directory`);
+  }
+  const progress = new CopyProgress(context, "to", copy.isQuiet);
+  const { directory, stream } = isInput
+    ? { directory: destination.path, stream: standardInput() }
+    : await sourceArchive(copy, destination);
+  await context.api.run("PUT", archivePath(copy), {
+    query: {
+      path: directory,
+      noOverwriteDirNonDir: true,
+      ...(asContainerUser ? { copyUIDGID: true } : {}),
+    },
+    stream: progress.count(stream),
+  });
+  await progress.finish(`${container}:${destination.path}`);
+}
+
+async function sourceArchive(
+  copy: Copy,
+  destination: CopyDestination,
+): Promise<{ directory: string; stream: AsyncIterable<Uint8Array> }> {
+  const source = findSource(absolutePath(copy.source), copy.followLink);
+  const { directory, base } = planCopy(source, destination);
+  const { archiveHostPath } = await import("../../host-archive.ts");
+  return { directory, stream: archiveHostPath(source.path.replace(/(.)\/\.?$/, "$1"), base) };
+}
+
+async function containerDestination(copy: Copy): Promise<CopyDestination> {
+  let path = copy.destination;
+  let status = await statusOf(copy, path);
+  if (status?.isLink === true) {
+    path = absoluteTarget(path, status.linkTarget);
+    status = await statusOf(copy, path);
+  }
+  if (status === undefined) return { path, exists: false, isDirectory: false };
+  if (status.isOther) {
+    throw failure(
+      `destination "${copy.container}:${copy.destination}" must be a directory or a regular file`,
+    );
+  }
+  return { path, exists: true, isDirectory: status.isDirectory };
+}
