@@ -301,7 +301,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],
     ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],
-    ["LogConfig.Type", {}, { LogConfig: { Type: "syslog" } }],
     ["Runtime", {}, { Runtime: "runc" }],
     ["MaskedPaths", {}, { MaskedPaths: ["/proc/kcore"], ReadonlyPaths: [] }],
     ["MacAddress", { MacAddress: "02:00:00:00:00:01" }, {}],

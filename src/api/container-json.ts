@@ -49,7 +49,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     ResolvConfPath: join(files, "resolv.conf"),
     HostnamePath: join(files, "hostname"),
     HostsPath: join(files, "hosts"),
-    LogPath: container.logPath,
+    LogPath: spec.logDriver === "none" ? "" : container.logPath,
     Name: `/${container.name}`,
     RestartCount: container.state.restartCount,
     Driver: "overlayfs",

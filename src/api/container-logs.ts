@@ -1,6 +1,6 @@
 import { invalidArgument } from "../base/error.ts";
 import type { Container } from "../engine/types.ts";
-import type { CopyRequest } from "../logs/index.ts";
+import type { LogCopy } from "../engine/engine.ts";
 import { isAtLeast } from "./api-version.ts";
 import { parseNanoseconds } from "./docker-time.ts";
 import { stream, type StreamReply } from "./reply.ts";
@@ -15,8 +15,7 @@ export function outputType(request: ApiRequest, tty: boolean): string {
 }
 
 /**
- * `GET /containers/{name}/logs`. `details` is accepted and adds nothing: a log keeps no attributes. Followed logs have
- * one frame a line, which clients that print as it comes rely on; others as few frames as can be.
+ * `GET /containers/{name}/logs`. Followed logs have one frame a line, which clients that print as it comes rely on; others as few frames as can be.
  */
 export async function containerLogs(request: ApiRequest): Promise<StreamReply> {
   const { engine, signal } = request;
@@ -37,7 +36,7 @@ export async function containerLogs(request: ApiRequest): Promise<StreamReply> {
   );
 }
 
-function readLogRequest(request: ApiRequest, container: Container): CopyRequest {
+function readLogRequest(request: ApiRequest, container: Container): LogCopy {
   const stdout = queryFlag(request, "stdout");
   const stderr = queryFlag(request, "stderr");
   if (!stdout && !stderr) {
@@ -53,6 +52,7 @@ function readLogRequest(request: ApiRequest, container: Container): CopyRequest 
     tail: readTail(queryString(request, "tail")),
     format: container.spec.tty ? "raw" : "multiplexed",
     timestamps: queryFlag(request, "timestamps"),
+    details: queryFlag(request, "details"),
     framePerLine: follow,
   };
 }

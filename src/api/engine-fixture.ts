@@ -7,6 +7,7 @@ import type {
   Change,
   Engine,
   HostFacts,
+  LogCopy,
   Isolation,
   PathStatus,
   ProcessTable,
@@ -26,7 +27,6 @@ import type {
   WaitResult,
 } from "../engine/types.ts";
 import type { Image, ImageStore } from "../images/image-store.ts";
-import type { CopyRequest } from "../logs/index.ts";
 
 /*
  * An engine in memory for the tests of HTTP mechanics: routing, errors, hijacked connections, frames, half-close. Its
@@ -260,7 +260,7 @@ export class FixtureEngine implements Engine {
 
   async *copyLogs(
     _name: string,
-    request: CopyRequest,
+    request: LogCopy,
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array> {
     yield* this.logChunks;

@@ -237,7 +237,7 @@ describe("a stream", () => {
       yield* [];
       throw new TiffinError(
         "not-implemented",
-        "Configured logging driver does not support reading",
+        "configured logging driver does not support reading",
       );
     };
     for (const follow of ["0", "1"]) {

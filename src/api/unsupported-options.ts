@@ -21,8 +21,6 @@ const configOptions: Readonly<Record<string, string>> = {
   MacAddress: "--mac-address",
 };
 
-/** Drivers whose names clients send for "a log on disk": ours serves them all. */
-const logDrivers: readonly string[] = ["", "cri", "json-file", "local", "none"];
 const runtimes: readonly string[] = ["", "tiffin"];
 
 /**
@@ -34,9 +32,6 @@ export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): v
   refuseFields(hostConfig, hostConfigOptions);
   refuseDeviceRequests(hostConfig);
   refuseQualityOfService(hostConfig);
-  if (!logDrivers.includes(hostConfig.object("LogConfig").string("Type"))) {
-    throw unsupported("LogConfig.Type", "--log-driver", "Leave it out: logs are kept on disk");
-  }
   if (!runtimes.includes(hostConfig.string("Runtime"))) throw unsupported("Runtime", "--runtime");
   const isolation = hostConfig.string("Isolation");
   if (isolation !== "" && isolation !== "default") throw unsupported("Isolation", "--isolation");

@@ -1,7 +1,8 @@
-import { type CopyRequest, copyLog, type LogControl, readLog } from "../logs/index.ts";
+import { copyLog, type LogControl, NO_LOG, readLog } from "../logs/index.ts";
 import { containerDirectories } from "./container-directories.ts";
 import type { EngineContext } from "./context.ts";
-import type { LogLine, LogRequest } from "./engine.ts";
+import type { LogCopy, LogLine, LogRequest } from "./engine.ts";
+import { logAttributes } from "./log-attributes.ts";
 import { TiffinError } from "../base/error.ts";
 
 /** A container's log, in batches of lines; with `follow` until the container ends. @throws not-implemented (driver none) */
@@ -19,11 +20,28 @@ export async function* containerLogs(
 export async function* copyContainerLogs(
   context: EngineContext,
   name: string,
-  request: CopyRequest,
+  { details, ...request }: LogCopy,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const { directory, control } = openLog(context, name, signal);
-  yield* copyLog(directory, request, control);
+  const linePrefix = details ? detailsOf(context, name) : undefined;
+  yield* copyLog(directory, { ...request, ...(linePrefix && { linePrefix }) }, control);
+}
+
+/** docker's `KEY=VALUE,KEY=VALUE ` before a line: sorted, escaped as in a query; without attributes the blank is there too. */
+function detailsOf(context: EngineContext, name: string): Uint8Array {
+  const attributes = Object.entries(logAttributes(context.containers.find(name)));
+  const pairs = attributes
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map((pair) => pair.map(escapeQuery).join("="));
+  return Buffer.from(`${pairs.join(",")} `);
+}
+
+/** Go's url.QueryEscape. */
+function escapeQuery(text: string): string {
+  return encodeURIComponent(text.toWellFormed())
+    .replaceAll("%20", "+")
+    .replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function openLog(
@@ -32,8 +50,8 @@ function openLog(
   signal: AbortSignal | undefined,
 ): { directory: string; control: LogControl } {
   const { id, spec } = context.containers.find(name);
-  if (spec.logDriver === "none") {
-    throw new TiffinError("not-implemented", "Configured logging driver does not support reading", {
+  if (spec.logDriver === NO_LOG) {
+    throw new TiffinError("not-implemented", "configured logging driver does not support reading", {
       hint: "The container was made with --log-driver none",
     });
   }

@@ -50,6 +50,11 @@ export interface LogRequest {
   readonly tail: number | null;
 }
 
+/** How a log is to be copied; `details`: with the attributes of --log-opt before each line. */
+export interface LogCopy extends Omit<CopyRequest, "linePrefix"> {
+  readonly details: boolean;
+}
+
 export interface LogLine {
   readonly stream: OutputStream;
   /** RFC 3339 with nanoseconds, as the log holds it. */
@@ -165,7 +170,7 @@ export interface Engine {
   resizeContainer(name: string, rows: number, columns: number): Promise<void>;
   logs(name: string, request: LogRequest, signal?: AbortSignal): AsyncIterable<LogLine[]>;
   /** The same, as large chunks in docker's stream format: what GET /logs sends. */
-  copyLogs(name: string, request: CopyRequest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  copyLogs(name: string, request: LogCopy, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 
   /** Removes containers that do not run, or tells which it would. */
   pruneContainers(options: {

@@ -1,4 +1,5 @@
 import type { Resources } from "../cgroups/resources.ts";
+import { validateLogOptions } from "../logs/index.ts";
 import { resolveCapabilities } from "../namespaces/capabilities.ts";
 import {
   namedContainers,
@@ -13,6 +14,7 @@ import { bindSource } from "./container-mounts.ts";
 import type { EngineContext } from "./context.ts";
 import { checkMountTarget } from "./mount-target.ts";
 import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
+import { validateLogAttributes } from "./log-attributes.ts";
 import type { ContainerSpec } from "./types.ts";
 import { usableResources, validateCgroupOptions } from "./validate-resources.ts";
 import { invalidArgument } from "../base/error.ts";
@@ -36,6 +38,8 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
   const namespaces = namespacePlan(context, spec);
   const { resources, warnings } = usableResources(context, spec.resources);
   validateCgroupOptions(spec);
+  validateLogOptions(spec.logDriver, spec.logOptions);
+  validateLogAttributes(spec);
   securityOptions(spec);
   resolveCapabilities(spec, { lastCapability: 40, available: (1n << 64n) - 1n });
   validateSysctls(spec.sysctls, sysctlContext(namespaces));

@@ -70,6 +70,15 @@ test("times stand before lines, not before the further parts of a line", async (
   ]);
 });
 
+test("a prefix stands before lines too, behind their time", async () => {
+  write(["stdout", "P", "a"], ["stdout", "F", "b"], ["stderr", "F", ""]);
+  const linePrefix = Buffer.from("k=v ");
+  expect(await frames({ linePrefix })).toEqual(["1:k=v a", "1:b\n", "2:k=v \n"]);
+  expect(await frames({ linePrefix, timestamps: true, stdout: false })).toEqual([
+    `2:${stamp} k=v \n`,
+  ]);
+});
+
 test("the raw form is the text alone", async () => {
   write(["stdout", "F", "a\r"], ["stdout", "P", "$ "]);
   expect((await copy({ format: "raw" })).toString()).toBe("a\r\n$ ");

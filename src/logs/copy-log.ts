@@ -10,6 +10,8 @@ export interface CopyRequest extends LogRequest {
   readonly format: "multiplexed" | "raw";
   /** Put the time and a blank before each line. */
   readonly timestamps: boolean;
+  /** Put this before each line, behind its time. */
+  readonly linePrefix?: Uint8Array;
   /**
    * One frame a line, as docker does and some clients rely on; else neighbouring lines of a stream share a frame, which
    * is quicker to take apart.
@@ -34,6 +36,13 @@ export async function* copyLog(
 }
 
 const FRAME_HEADER_BYTES = 8;
+const NOTHING = new Uint8Array(0);
+
+function countLines(block: Buffer): number {
+  let lines = 0;
+  for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lines += 1;
+  return lines;
+}
 
 class Copier {
   readonly #request: CopyRequest;
@@ -44,11 +53,13 @@ class Copier {
     this.#request = request;
   }
 
-  /** A record's output is never longer than the record: 8 + 31 bytes replace its prefix of 40. */
+  /** Without a prefix a record's output is never longer than the record: 8 + 31 bytes replace its prefix of 40. */
   copy(block: Buffer): Buffer {
     const { stdout, stderr, timestamps, framePerLine, format } = this.#request;
+    const { linePrefix = NOTHING } = this.#request;
     const isFramed = format === "multiplexed";
-    const output = Buffer.allocUnsafe(block.length);
+    const more = linePrefix.length === 0 ? 0 : linePrefix.length * countLines(block);
+    const output = Buffer.allocUnsafe(block.length + more);
     let used = 0;
     let frame = -1;
     let frameStream = -1;
@@ -65,9 +76,14 @@ class Copier {
         used += FRAME_HEADER_BYTES;
       }
       const isOnlyPart = isPart(block, at);
-      if (timestamps && this.#isWithinLine[stream] !== true) {
+      const isLineStart = this.#isWithinLine[stream] !== true;
+      if (timestamps && isLineStart) {
         // The blank behind the time is the record's own.
         used += block.copy(output, used, at, at + STAMP_BYTES + 1);
+      }
+      if (isLineStart) {
+        output.set(linePrefix, used);
+        used += linePrefix.length;
       }
       this.#isWithinLine[stream] = isOnlyPart;
       used += block.copy(output, used, at + PREFIX_BYTES, isOnlyPart ? end : next);

@@ -12,6 +12,6 @@ export { compressRotated } from "./compress-rotated.ts";
 export { type CopyRequest, copyLog } from "./copy-log.ts";
 export { type LogCompressor, startLogCompressor } from "./log-compressor.ts";
 export { logSizeBytes, nextLogNumber } from "./log-files.ts";
-export { type LogOptions, parseLogOptions } from "./log-options.ts";
+export { type LogOptions, NO_LOG, parseLogOptions, validateLogOptions } from "./log-options.ts";
 export type { LogControl, LogRequest } from "./log-request.ts";
 export { type LogLine, readLog } from "./read-log.ts";
