@@ -24,11 +24,13 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     throw invalidArgument("Config cannot be empty in order to create a container", "Name an image");
   }
   const hostConfig = body.object("HostConfig");
-  checkRestartPolicy(hostConfig);
+  const restartPolicy = readRestartPolicy(hostConfig);
+  if (hostConfig.boolean("AutoRemove") && restartPolicy.name !== "no") {
+    throw invalidArgument("can't create 'AutoRemove' container with restart policy");
+  }
   refuseUnsupported(body, hostConfig);
   const networkMode = readNetworkMode(hostConfig.string("NetworkMode"));
   refuseUnsupportedEndpoints(body.object("NetworkingConfig"), networkMode);
-  const restartPolicy = hostConfig.object("RestartPolicy");
   const logConfig = hostConfig.object("LogConfig");
   return {
     image,
@@ -62,10 +64,7 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     oomScoreAdjust: hostConfig.integer("OomScoreAdj"),
     logDriver: logConfig.string("Type"),
     logOptions: logConfig.stringMap("Config"),
-    restartPolicy: {
-      name: restartPolicy.string("Name") || "no",
-      maximumRetryCount: restartPolicy.integer("MaximumRetryCount"),
-    },
+    restartPolicy,
     ...readAnnotations(body, hostConfig.stringMap("Annotations")),
   };
 }
@@ -225,14 +224,16 @@ function readNetworkMode(mode: string): string {
 
 const restartPolicies: readonly string[] = ["", "no", "always", "on-failure", "unless-stopped"];
 
-function checkRestartPolicy(hostConfig: JsonObject): void {
-  const policy = hostConfig.object("RestartPolicy").string("Name");
+/** @throws invalid-argument, in docker's words */
+export function readRestartPolicy(hostConfig: JsonObject): ContainerSpec["restartPolicy"] {
+  const restartPolicy = hostConfig.object("RestartPolicy");
+  const policy = restartPolicy.string("Name");
   if (!restartPolicies.includes(policy)) {
     throw invalidArgument(
       `invalid restart policy: unknown policy '${policy}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
     );
   }
-  const retries = hostConfig.object("RestartPolicy").integer("MaximumRetryCount");
+  const retries = restartPolicy.integer("MaximumRetryCount");
   if (policy === "on-failure" && retries < 0) {
     throw invalidArgument("invalid restart policy: maximum retry count cannot be negative");
   }
@@ -242,9 +243,7 @@ function checkRestartPolicy(hostConfig: JsonObject): void {
       `invalid restart policy: maximum retry count can only be used with 'on-failure'${more}`,
     );
   }
-  if (hostConfig.boolean("AutoRemove") && policy !== "" && policy !== "no") {
-    throw invalidArgument("can't create 'AutoRemove' container with restart policy");
-  }
+  return { name: policy || "no", maximumRetryCount: retries };
 }
 
 function readAnnotations(

@@ -203,6 +203,11 @@ export class FixtureEngine implements Engine {
     this.container(name);
   }
 
+  async updateContainer(name: string): Promise<{ warnings: string[] }> {
+    this.container(name);
+    return { warnings: [] };
+  }
+
   async top(): Promise<ProcessTable> {
     return { titles: ["PID"], processes: [["1"]] };
   }

@@ -1,4 +1,5 @@
 import { commitRoutes } from "./commit.ts";
+import { containerUpdateRoutes } from "./container-update.ts";
 import { containerVerbRoutes } from "./container-verbs.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
@@ -17,6 +18,7 @@ export const apiRoutes: readonly Route[] = [
   ...containerRoutes,
   ...commitRoutes,
   ...containerVerbRoutes,
+  ...containerUpdateRoutes,
   ...execRoutes,
   ...pruneRoutes,
   // Before images: `/images/search` is no image.

@@ -98,7 +98,7 @@ function refuseFields(object: JsonObject, options: Readonly<Record<string, strin
 }
 
 /** Zero, "", false, null, and empty lists and objects: what clients send for "not asked for". */
-function isNothing(value: unknown): boolean {
+export function isNothing(value: unknown): boolean {
   if (value === null || value === 0 || value === "" || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   return typeof value === "object" && Object.keys(value).length === 0;

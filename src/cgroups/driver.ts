@@ -12,6 +12,7 @@ import { TiffinError } from "../base/error.ts";
 import { AT } from "../kernel/flags.ts";
 import { syscallRaw } from "../kernel/syscall.ts";
 import { type CgroupLayout, readLayout } from "./layout.ts";
+import { LimitChange } from "./limit-change.ts";
 import { writesV1, writesV2 } from "./limits.ts";
 import {
   allowRealtime,
@@ -22,6 +23,7 @@ import {
   removeParents,
 } from "./parents.ts";
 import { DriverPaths, type ParentOf } from "./paths.ts";
+import { pidsLifted } from "./pids.ts";
 import { type CgroupPlan, type CgroupRequest, planCgroups, planEntry } from "./plan.ts";
 import type { Resources } from "./resources.ts";
 import { type CgroupCpu, type CgroupStats, readCpuStats, readStats } from "./stats.ts";
@@ -217,28 +219,33 @@ export class CgroupDriver {
   }
 
   /**
-   * Changes the limits of a running container; fields that are absent stay as they are. Validate them first.
+   * Changes the limits of a running container; fields that are absent stay as they are. Validate them first. What the kernel
+   * refuses leaves the limits as they were.
    * @throws not-found; conflict when the kernel refuses a value, such as less memory than is in use
    */
   update(containerId: string, resources: Resources): void {
     const main = this.mainGroup(containerId);
     if (main === undefined) throw noGroup(containerId);
     if (this.layout.kind === "v2") {
-      for (const write of writesV2(resources)) applyWrite(main, write);
+      new LimitChange().apply(main, [...writesV2(resources), ...pidsLifted(resources)]);
       return;
     }
     const memory = this.paths.hierarchy("memory");
-    const writes = raisingOrder(writesV1(resources, this.paths.parentSets), (file) =>
+    const limits = [...writesV1(resources, this.paths.parentSets), ...pidsLifted(resources)];
+    const writes = raisingOrder(limits, (file) =>
       memory === undefined ? 0 : readNumber(`${this.paths.group(memory, containerId)}/${file}`),
     );
     const changed = new Map<string, CgroupWrite[]>();
     for (const write of writes) {
+      const hierarchy = this.paths.hierarchy(write.controller);
+      if (hierarchy === undefined && write.optional === true) continue;
       const group = this.paths.group(this.paths.required(write.controller), containerId);
       changed.set(group, [...(changed.get(group) ?? []), write]);
     }
+    const change = new LimitChange();
     for (const [group, itsWrites] of changed) {
       mkdirSync(group, { recursive: true });
-      for (const write of itsWrites) applyWrite(group, write);
+      change.apply(group, itsWrites);
       // A group that was not needed before is empty; a cpuset takes processes only now that it has both values.
       this.moveAll(containerId, group);
     }
@@ -344,19 +351,6 @@ function signal(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-  }
-}
-
-function applyWrite(group: string, write: CgroupWrite): void {
-  const path = `${group}/${write.file}`;
-  if (write.optional === true && !existsSync(path)) return;
-  try {
-    writeFileSync(path, write.value);
-  } catch (error) {
-    throw new TiffinError("conflict", `Cannot ${write.reason}: the kernel refuses it`, {
-      cause: error,
-      hint: `It says: ${error instanceof Error ? error.message : String(error)}`,
-    });
   }
 }
 

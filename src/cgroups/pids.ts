@@ -14,3 +14,10 @@ export function pids(resources: Resources): CgroupWrite[] {
     },
   ];
 }
+
+/** For a running container whose limit is lifted; a new one has none. */
+export function pidsLifted({ pidsLimit = 0 }: Resources): CgroupWrite[] {
+  if (pidsLimit >= 0) return [];
+  const reason = "let it have any number of processes and threads";
+  return [{ controller: "pids", file: "pids.max", value: "max", reason }];
+}

@@ -86,6 +86,11 @@ export const COMMANDS: readonly Entry[] = [
     short: "unpause",
     load: () => import("./commands/container/unpause.ts"),
   },
+  {
+    path: "container update",
+    short: "update",
+    load: () => import("./commands/container/update.ts"),
+  },
   { path: "container wait", short: "wait", load: () => import("./commands/container/wait.ts") },
   { path: "image history", short: "history", load: () => import("./commands/image/history.ts") },
   { path: "image import", short: "import", load: () => import("./commands/image/import.ts") },

@@ -4,7 +4,7 @@ import { emptySpec } from "./spec-defaults.ts";
 import type { Container, ContainerSpec, ContainerState, Health } from "./types.ts";
 
 /** What the engine was doing with a container when it was last written: recovery finishes or undoes it. */
-export type Phase = "settled" | "removing";
+export type Phase = "settled" | "updating" | "removing";
 
 export interface StoredContainer extends Container {
   readonly phase: Phase;
@@ -98,6 +98,18 @@ export class ContainerTable {
   setHealth(id: string, health: Health): void {
     const container = this.byId.get(id);
     if (container) this.byId.set(id, { ...container, health });
+  }
+
+  /** @throws not-found when it was removed meanwhile */
+  setSpec(id: string, spec: ContainerSpec, phase: Phase): void {
+    const before = this.find(id);
+    this.database.execute(
+      "UPDATE containers SET spec = ?, phase = ? WHERE id = ?",
+      JSON.stringify(spec),
+      phase,
+      id,
+    );
+    this.byId.set(id, { ...before, spec, phase });
   }
 
   /** @throws not-found when it was removed meanwhile */

@@ -25,6 +25,7 @@ import { killContainer, runningProcess, stopContainer } from "./stop-container.t
 import { systemCheck } from "./system-check.ts";
 import { unpauseContainer } from "./unpause-container.ts";
 import { volumeVerbs } from "./volume-verbs.ts";
+import { updateContainer } from "./update-container.ts";
 import { waitContainer } from "./wait-container.ts";
 import { TiffinError } from "../base/error.ts";
 
@@ -46,6 +47,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     pauseContainer: (name) => pauseContainer(context, name),
     unpauseContainer: (name) => unpauseContainer(context, name),
     renameContainer: async (name, newName) => renameContainer(context, name, newName),
+    updateContainer: async (name, change) => updateContainer(context, name, change),
     top: (name, psOptions) => containerTop(context, name, psOptions),
     killContainer: (name, signal) => killContainer(context, name, signal),
     removeContainer: (name, options) => removeContainer(context, name, options),

@@ -9,6 +9,7 @@ import type { PullOptions } from "./pull-image.ts";
 import type { ContainerStats, StatsRequest } from "./container-stats.ts";
 import type { Pruned } from "./prune-containers.ts";
 import type { ImagePruning, PrunedImages } from "./prune-images.ts";
+import type { ContainerUpdate } from "./update-container.ts";
 import type {
   AttachRequest,
   AttachSession,
@@ -146,6 +147,8 @@ export interface Engine {
   unpauseContainer(name: string): Promise<void>;
   /** @throws already-exists (name), invalid-argument */
   renameContainer(name: string, newName: string): Promise<void>;
+  /** @throws conflict with what is set, or when the kernel refuses it; invalid-argument */
+  updateContainer(name: string, change: ContainerUpdate): Promise<{ warnings: string[] }>;
   /** What ps(1) shows of its processes. @throws conflict when it does not run; invalid-argument (options) */
   top(name: string, psOptions: string): Promise<ProcessTable>;
   /** @throws conflict when it does not run */

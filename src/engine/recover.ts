@@ -20,6 +20,7 @@ import { isRunning } from "./stop-container.ts";
 import { readExitRecord, SupervisedProcess } from "./supervised-process.ts";
 import { timestampOf } from "./timestamp.ts";
 import type { ContainerState, Exec } from "./types.ts";
+import { applyLimits } from "./update-container.ts";
 import { volumeNames } from "./volume-users.ts";
 
 /** How long the engine's start waits for a supervisor that does not answer; it goes on without, and adopts it later. */
@@ -98,6 +99,7 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   const { id, state } = container;
   const process = processOf(context, container);
   context.volumeUse.begin(id, volumeNames(container.spec));
+  if (container.phase === "updating") finishUpdate(context, container);
   // An unpause that was cut off is not recorded.
   const isPaused = state.status === "paused" && context.cgroups.isPaused(id);
   context.containers.update(id, {
@@ -121,6 +123,15 @@ function resumeRun(context: EngineContext, id: string): void {
   if (!container || !isRunning(container)) return;
   resumeEnding(context, container);
   if (container.state.status === "running") resumeHealth(context, id);
+}
+
+/** Its limits were being changed to what is recorded. */
+function finishUpdate(context: EngineContext, { id, name, spec }: StoredContainer): void {
+  try {
+    applyLimits(context, id, spec);
+  } catch (error) {
+    console.error(`tiffin: the limits of container ${name} hold from its next start on:`, error);
+  }
 }
 
 /** The start of a run that was launched and never recorded. */

@@ -17,10 +17,17 @@ export function usableResources(
   asked: Resources,
 ): { resources: Resources; warnings: string[] } {
   const { cgroups, host } = context;
-  const { resources, warnings } = discardUnsupported(asked, cgroups.support);
+  const { resources, warnings } = discardUnsupported(withSwap(asked), cgroups.support);
   validateResources(resources, { ...cgroups.paths.parentSets, count: host.cpus });
   for (const path of limitedDisks(resources)) deviceNumber(path);
   return withoutUselessWeights(context, resources, warnings);
+}
+
+/** docker's default, which inspect shows: as much swap as memory. */
+function withSwap(resources: Resources): Resources {
+  const { memoryBytes = 0, memorySwapBytes = 0 } = resources;
+  if (memoryBytes <= 0 || memorySwapBytes !== 0) return resources;
+  return { ...resources, memorySwapBytes: 2 * memoryBytes };
 }
 
 /** A disk's own weight needs its scheduler to be bfq, or iocost: else the kernel refuses it at the start. */

@@ -61,16 +61,27 @@ export function lifecycleConfig(given: Arguments): Record<string, unknown> {
   };
 }
 
-function restartPolicy(given: Arguments): { Name: string; MaximumRetryCount: number } {
-  const [name = "", count] = given.get(FLAGS.restart).split(/:(.*)/s);
+function restartPolicy(given: Arguments): RestartPolicy {
+  const policy = parseRestartPolicy(given.get(FLAGS.restart));
+  if (given.get(FLAGS.rm) && policy.Name !== "no" && policy.Name !== "") {
+    throw new Error("conflicting options: cannot specify both --restart and --rm");
+  }
+  return policy;
+}
+
+interface RestartPolicy {
+  readonly Name: string;
+  readonly MaximumRetryCount: number;
+}
+
+/** `always`, `on-failure:3`. @throws in docker's words */
+export function parseRestartPolicy(policy: string): RestartPolicy {
+  const [name = "", count] = policy.split(/:(.*)/s);
   if (count !== undefined && name === "") {
     throw new Error("invalid restart policy format: no policy provided before colon");
   }
   if (count !== undefined && count !== "" && !/^[+-]?\d+$/.test(count)) {
     throw new Error("invalid restart policy format: maximum retry count must be an integer");
-  }
-  if (given.get(FLAGS.rm) && name !== "no" && name !== "") {
-    throw new Error("conflicting options: cannot specify both --restart and --rm");
   }
   return { Name: name, MaximumRetryCount: Number(count ?? 0) };
 }

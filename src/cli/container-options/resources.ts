@@ -146,6 +146,35 @@ const FLAGS = {
 /** The options about limits and devices. */
 export const RESOURCE_FLAGS: readonly Flag[] = Object.values(FLAGS) as readonly Flag[];
 
+/** Those that `update` changes. */
+export const CHANGEABLE_FLAGS: readonly Flag[] = [
+  FLAGS.blkioWeight,
+  FLAGS.cpuPeriod,
+  FLAGS.cpuQuota,
+  FLAGS.cpuRtPeriod,
+  FLAGS.cpuRtRuntime,
+  FLAGS.cpuShares,
+  FLAGS.cpus,
+  FLAGS.cpusetCpus,
+  FLAGS.cpusetMems,
+  FLAGS.memory,
+  FLAGS.memoryReservation,
+  FLAGS.memorySwap,
+  FLAGS.pidsLimit,
+] as readonly Flag[];
+
+/** Their values, as an update's body takes them: zero and "" change nothing. */
+export function changedResources(given: Arguments): Record<string, unknown> {
+  return {
+    BlkioWeight: given.get(FLAGS.blkioWeight),
+    ...cpuConfig(given),
+    Memory: given.get(FLAGS.memory),
+    MemoryReservation: given.get(FLAGS.memoryReservation),
+    MemorySwap: given.get(FLAGS.memorySwap),
+    ...(given.has(FLAGS.pidsLimit) ? { PidsLimit: given.get(FLAGS.pidsLimit) } : {}),
+  };
+}
+
 /** Their part of HostConfig. @throws in docker's words */
 export function resourceConfig(given: Arguments): Record<string, unknown> {
   const swappiness = given.get(FLAGS.memorySwappiness);

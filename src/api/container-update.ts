@@ -1,0 +1,49 @@
+import { TiffinError } from "../base/error.ts";
+import { readRestartPolicy } from "./container-config.ts";
+import { readResources } from "./container-resources.ts";
+import type { JsonObject } from "./json-object.ts";
+import { json, type JsonReply } from "./reply.ts";
+import { type ApiRequest, parameter, readJson } from "./request.ts";
+import type { Route } from "./router.ts";
+import { isNothing } from "./unsupported-options.ts";
+
+export const containerUpdateRoutes: readonly Route[] = [
+  { method: "POST", path: "/containers/{name}/update", handler: updateContainer },
+];
+
+async function updateContainer(request: ApiRequest): Promise<JsonReply> {
+  const body = await readJson(request);
+  refuseFixed(body);
+  const pidsLimit = body.integerOrNull("PidsLimit");
+  const policy = body.object("RestartPolicy").string("Name");
+  const { warnings } = await request.engine.updateContainer(parameter(request, "name"), {
+    resources: {
+      ...readResources(body),
+      // Zero lifts the limit, as docker's; null leaves it.
+      ...(pidsLimit === null ? {} : { pidsLimit: pidsLimit > 0 ? pidsLimit : -1 }),
+    },
+    ...(policy === "" ? {} : { restartPolicy: readRestartPolicy(body) }),
+  });
+  return json({ Warnings: warnings });
+}
+
+/** What docker's body may name and nobody can change while a container is there. */
+const FIXED = [
+  "CgroupParent",
+  "Devices",
+  "DeviceCgroupRules",
+  "DeviceRequests",
+  "KernelMemory",
+  "KernelMemoryTCP",
+  "OomKillDisable",
+  "Ulimits",
+];
+
+function refuseFixed(body: JsonObject): void {
+  for (const name of FIXED) {
+    if (isNothing(body.raw(name))) continue;
+    throw new TiffinError("not-implemented", `Cannot update container: ${name} cannot be changed`, {
+      hint: "Make the container anew, with tiffin clone for example",
+    });
+  }
+}

@@ -1,0 +1,57 @@
+import { messageOf } from "../../../base/error.ts";
+import { apiPath } from "../../../api/client.ts";
+import type { Command, Context } from "../../command.ts";
+import { parseRestartPolicy } from "../../container-options/lifecycle.ts";
+import { CHANGEABLE_FLAGS, changedResources } from "../../container-options/resources.ts";
+import { failure, joined } from "../../failure.ts";
+import { text } from "../../flag.ts";
+
+const restart = text("restart", "Restart policy to apply when a container exits");
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Update configuration of one or more containers",
+  examples:
+    "tiffin update --memory 512m --memory-swap 1g web\ntiffin update --restart unless-stopped web db",
+  flags: [...CHANGEABLE_FLAGS, restart],
+  operands: { atLeast: 1 },
+  inEngine: () => true,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const given = context.arguments;
+  if (![...CHANGEABLE_FLAGS, restart].some((flag) => given.has(flag))) {
+    throw failure("you must provide one or more flags when using this command");
+  }
+  const body = updateBody(context);
+  const errors: unknown[] = [];
+  const warnings: string[] = [];
+  for (const name of given.operands) {
+    try {
+      const path = apiPath("containers", name, "update");
+      const answer = await context.api.json("POST", path, { body });
+      warnings.push(...((answer as { Warnings: string[] | null }).Warnings ?? []));
+      await context.print(name);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  // On standard output, as docker.
+  if (warnings.length > 0) await context.print(warnings.join("\n"));
+  const all = joined(errors);
+  if (all !== undefined) throw all;
+  return 0;
+}
+
+function updateBody(context: Context): Record<string, unknown> {
+  const given = context.arguments;
+  try {
+    return {
+      ...changedResources(given),
+      ...(given.has(restart) ? { RestartPolicy: parseRestartPolicy(given.get(restart)) } : {}),
+    };
+  } catch (error) {
+    throw failure(messageOf(error));
+  }
+}

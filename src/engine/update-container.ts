@@ -1,0 +1,96 @@
+import { isTiffinError, TiffinError } from "../base/error.ts";
+import { faultPoint } from "../base/fault-point.ts";
+import type { Resources } from "../cgroups/resources.ts";
+import type { StoredContainer } from "./container-table.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { mergeResources } from "./merge-resources.ts";
+import type { RestartPolicy } from "./restart-policy.ts";
+import { isRunning } from "./stop-container.ts";
+import type { ContainerSpec } from "./types.ts";
+import { usableResources } from "./validate-resources.ts";
+
+/** What changes; what is absent stays. */
+export interface ContainerUpdate {
+  readonly resources: Resources;
+  readonly restartPolicy?: RestartPolicy;
+}
+
+/**
+ * Changes a container's limits and restart policy, at once when it runs. Recorded first, and as under way, so that a killed
+ * engine's successor makes the kernel say what the record says (recover.ts); a change that the kernel refuses is undone.
+ * @throws invalid-argument; conflict: with what is set, or the kernel refuses it (less memory than is in use)
+ */
+export function updateContainer(
+  context: EngineContext,
+  name: string,
+  change: ContainerUpdate,
+): Promise<{ warnings: string[] }> {
+  const { id } = context.containers.find(name);
+  return context.lock.hold(id, () => {
+    const container = context.containers.find(id);
+    const { spec, warnings } = changedSpec(context, container, change);
+    const isLive = isRunning(container);
+    context.containers.setSpec(id, spec, isLive ? "updating" : container.phase);
+    faultPoint("update:recorded");
+    if (isLive) apply(context, container, spec);
+    emitContainerEvent(context, container, "update");
+    return { warnings };
+  });
+}
+
+function changedSpec(
+  context: EngineContext,
+  container: StoredContainer,
+  { resources: asked, restartPolicy }: ContainerUpdate,
+): { spec: ContainerSpec; warnings: string[] } {
+  const { spec, phase } = container;
+  if (phase === "removing") {
+    throw refusal(container, 'Container is marked for removal and cannot be "update"');
+  }
+  if (spec.autoRemove && restartPolicy !== undefined && restartPolicy.name !== "no") {
+    throw refusal(
+      container,
+      "Restart policy cannot be updated because AutoRemove is enabled for the container",
+    );
+  }
+  const { resources, warnings } = usableResources(context, merged(container, asked));
+  const policy = restartPolicy === undefined ? {} : { restartPolicy };
+  return { spec: { ...spec, resources, ...policy }, warnings };
+}
+
+function merged(container: StoredContainer, asked: Resources): Resources {
+  try {
+    return mergeResources(container.spec.resources, asked);
+  } catch (error) {
+    throw isTiffinError(error, "conflict") ? refusal(container, error.message, error) : error;
+  }
+}
+
+function apply(context: EngineContext, container: StoredContainer, spec: ContainerSpec): void {
+  const { id, phase } = container;
+  try {
+    applyLimits(context, id, spec);
+    faultPoint("update:applied");
+    context.containers.setSpec(id, spec, phase);
+  } catch (error) {
+    context.containers.setSpec(id, container.spec, phase);
+    throw isTiffinError(error, "conflict") ? refusal(container, error.message, error) : error;
+  }
+}
+
+/** Makes the kernel's limits of a running container those of its spec. */
+export function applyLimits({ cgroups }: EngineContext, id: string, spec: ContainerSpec): void {
+  try {
+    cgroups.update(id, spec.resources);
+  } catch (error) {
+    // It ended at this moment: the limits are for its next start.
+    if (!isTiffinError(error, "not-found")) throw error;
+  }
+}
+
+function refusal({ id }: StoredContainer, reason: string, cause?: TiffinError): TiffinError {
+  return new TiffinError("conflict", `Cannot update container ${id}: ${reason}`, {
+    ...(cause?.hint === undefined ? {} : { hint: cause.hint }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
