@@ -9,6 +9,8 @@ const tools = [
   { program: "getfattr", package: "attr", why: "extended attributes seen from outside" },
   { program: "mmdebstrap", package: "mmdebstrap", why: "a Debian root file system" },
   { program: "zstd", package: "zstd", why: "archives in zstd" },
+  { program: "zsh", package: "zsh", why: "its completion" },
+  { program: "fish", package: "fish", why: "its completion" },
   { program: "skopeo", package: "skopeo", why: "archives as skopeo writes them" },
   { program: "docker-registry", package: "docker-registry", why: "a registry to pull from" },
   { program: "umoci", package: "umoci", why: "OCI layouts as umoci writes them" },

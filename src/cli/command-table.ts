@@ -10,10 +10,14 @@ export interface Entry {
   readonly short?: string;
   /** Place among the common commands in `tiffin --help`. */
   readonly common?: number;
+  /** Not for people: help and completion pass over it. */
+  readonly hidden?: true;
   readonly load: () => Promise<{ readonly command: Command }>;
 }
 
 export const COMMANDS: readonly Entry[] = [
+  { path: "__complete", hidden: true, load: () => import("./commands/system/complete.ts") },
+  { path: "completion", load: () => import("./commands/system/completion.ts") },
   {
     path: "container run",
     short: "run",
@@ -92,6 +96,15 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/container/update.ts"),
   },
   { path: "container wait", short: "wait", load: () => import("./commands/container/wait.ts") },
+  { path: "context create", load: () => import("./commands/context/create.ts") },
+  { path: "context export", load: () => import("./commands/context/export.ts") },
+  { path: "context import", load: () => import("./commands/context/import.ts") },
+  { path: "context inspect", load: () => import("./commands/context/inspect.ts") },
+  { path: "context ls", verbAliases: ["list"], load: () => import("./commands/context/ls.ts") },
+  { path: "context rm", verbAliases: ["remove"], load: () => import("./commands/context/rm.ts") },
+  { path: "context show", load: () => import("./commands/context/show.ts") },
+  { path: "context update", load: () => import("./commands/context/update.ts") },
+  { path: "context use", load: () => import("./commands/context/use.ts") },
   { path: "image history", short: "history", load: () => import("./commands/image/history.ts") },
   { path: "image import", short: "import", load: () => import("./commands/image/import.ts") },
   { path: "image inspect", load: () => import("./commands/image/inspect.ts") },
@@ -139,6 +152,7 @@ export const COMMANDS: readonly Entry[] = [
 /** The nouns, and what `tiffin --help` says about them. */
 export const NOUNS: Readonly<Record<string, string>> = {
   container: "Manage containers",
+  context: "Manage contexts",
   image: "Manage images",
   system: "Manage Tiffin",
   volume: "Manage volumes",

@@ -40,7 +40,11 @@ export interface Output {
 export interface ChosenPlaces {
   readonly root: string;
   readonly run: string;
-  /** `unix:///run/tiffin/tiffin.sock` or `tcp://HOST:PORT`. */
+  /** Name of the context that counts: `default` where a host is named, or nothing is. */
+  readonly context: string;
+  /** What `default` stands for: `unix:///run/tiffin/tiffin.sock` or `tcp://HOST:PORT`. */
+  readonly defaultHost: string;
+  /** That of the context. Asking throws where there is none of that name, or it cannot be used. */
   readonly host: string;
   readonly debug: boolean;
   readonly logLevel: string;

@@ -51,7 +51,9 @@ export async function nounHelp(noun: string): Promise<string> {
 
 /** What `tiffin` and `tiffin --help` print. */
 export async function rootHelp(columns: number): Promise<string> {
-  const alone = COMMANDS.filter(({ path, short }) => short !== undefined || !path.includes(" "));
+  const alone = COMMANDS.filter(
+    ({ path, short, hidden }) => hidden !== true && (short !== undefined || !path.includes(" ")),
+  );
   const name = ({ path, short }: Entry): string => short ?? path;
   const common = alone.filter((entry) => entry.common !== undefined);
   common.sort((a, b) => (a.common ?? 0) - (b.common ?? 0));

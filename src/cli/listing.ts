@@ -11,7 +11,7 @@ export interface Listing {
 }
 
 /** One field of a row, computed when it is asked for. The argument is for `Label` alone. */
-export type Field = (name?: unknown) => string | object;
+export type Field = (name?: unknown) => string | boolean | object;
 
 /** One row: its fields by their names in templates. */
 export type Row = Readonly<Record<string, Field>>;

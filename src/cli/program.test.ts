@@ -1,41 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import type { World } from "./command.ts";
 import { COMMANDS } from "./command-table.ts";
 import { describe as describeError } from "./failure.ts";
 import { TiffinError } from "../base/error.ts";
-import { parseHost, runProgram } from "./program.ts";
+import { parseHost } from "./host.ts";
+import { testProgram } from "./program-fixture.ts";
 
-async function run(...words: string[]): Promise<{ status: number; out: string; error: string }> {
-  let out = "";
-  let error = "";
-  const decode = (data: string | Uint8Array): string =>
-    typeof data === "string" ? data : Buffer.from(data).toString();
-  const world: World = {
-    environment: { TIFFIN_HOST: "tcp://127.0.0.1:1" },
-    output: {
-      out: async (data) => {
-        out += decode(data);
-      },
-      error: async (data) => {
-        error += decode(data);
-      },
-      outIsTerminal: async () => false,
-      inIsTerminal: async () => false,
-    },
-    self: [],
-    version: "1.2.3",
-    ioctl: async () => undefined,
-    flock: async () => undefined,
-    onSignal: () => undefined,
-    exit: () => undefined,
-    runEngine: async (places) => {
-      out += JSON.stringify(places);
-      return 0;
-    },
-  };
-  const status = await runProgram(words, world);
-  return { status, out, error };
-}
+const run = (...words: string[]): ReturnType<typeof testProgram> =>
+  testProgram(words, { TIFFIN_HOST: "tcp://127.0.0.1:1" });
 
 describe("the command line as a whole", () => {
   test("version and help", async () => {
@@ -108,7 +79,7 @@ test("every command describes itself, and no flag's letter is taken twice", asyn
     const names = command.flags.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     const help = await run(...entry.path.split(" "), "--help");
-    expect(help.out).toStartWith(`Usage:  tiffin ${entry.path} `);
+    expect(help.out).toStartWith(`Usage:  tiffin ${`${entry.path} ${command.usage}`.trimEnd()}\n`);
     expect(Math.max(...help.out.split("\n").map((line) => line.length))).toBeLessThan(130);
   }
 });

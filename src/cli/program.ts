@@ -1,10 +1,10 @@
 import { ApiClient } from "../api/client.ts";
-import type { Endpoint } from "../api/client-transport.ts";
 import type { ChosenPlaces, Command, Context, OperandCount, World } from "./command.ts";
 import { find, type Found, NOUNS } from "./command-table.ts";
 import { describe, ENGINE_FAILED, exitStatusOf, failure } from "./failure.ts";
 import { choosePlaces, GLOBAL_FLAGS, versionFlag } from "./global-flags.ts";
 import { type Arguments, GrammarError, parse, type Parsed } from "./grammar.ts";
+import { parseHost } from "./host.ts";
 import { BrokenPipe } from "./output.ts";
 
 const DEFAULT_COLUMNS = 80;
@@ -59,11 +59,11 @@ async function runEngine(
       `tiffin: 'tiffin engine' accepts no arguments\n\nUsage:  tiffin [OPTIONS] engine\n\nRun 'tiffin engine --help' for more information`,
     );
   }
-  const { root, run, host } = choosePlaces(given, world.environment);
-  const endpoint = parseHost(host);
+  const { root, run, defaultHost } = choosePlaces(given, world.environment);
+  const endpoint = parseHost(defaultHost);
   if (!("path" in endpoint)) {
     throw failure(
-      `tiffin: Cannot serve on ${host}\nhint: The engine listens on a unix socket: unix:///PATH`,
+      `tiffin: Cannot serve on ${defaultHost}\nhint: The engine listens on a unix socket: unix:///PATH`,
     );
   }
   return world.runEngine({ root, run, socket: endpoint.path });
@@ -113,17 +113,13 @@ export function contextFor(
   given: Arguments,
   { places, world }: { places: ChosenPlaces; world: World },
 ): Context {
-  const endpoint = parseHost(places.host);
-  const whenUnreachable = async (): Promise<boolean> => {
-    if (!("path" in endpoint)) return false;
-    const { startEngine } = await import("./start-engine.ts");
-    await startEngine({ ...places, socket: endpoint.path }, world);
-    return true;
-  };
+  let client: ApiClient | undefined;
   return {
     arguments: given,
     calledAs: found.calledAs,
-    api: new ApiClient({ endpoint, whenUnreachable }),
+    get api() {
+      return (client ??= clientFor(places, world));
+    },
     world,
     places,
     print: (line) => world.output.out(`${line}\n`),
@@ -131,14 +127,15 @@ export function contextFor(
   };
 }
 
-/** @throws invalid-argument when the host is neither unix:// nor tcp:// */
-export function parseHost(host: string): Endpoint {
-  if (host.startsWith("unix://")) return { path: host.slice("unix://".length) };
-  const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+)):(\d+)\/?$/.exec(host);
-  if (tcp !== null) return { host: tcp[1] ?? tcp[2] ?? "", port: Number(tcp[3]) };
-  throw failure(
-    `tiffin: Cannot parse host ${JSON.stringify(host)}\nhint: Write it as unix:///PATH or tcp://HOST:PORT`,
-  );
+function clientFor(places: ChosenPlaces, world: World): ApiClient {
+  const endpoint = parseHost(places.host);
+  const whenUnreachable = async (): Promise<boolean> => {
+    if (!("path" in endpoint)) return false;
+    const { startEngine } = await import("./start-engine.ts");
+    await startEngine({ ...places, socket: endpoint.path }, world);
+    return true;
+  };
+  return new ApiClient({ endpoint, whenUnreachable });
 }
 
 /** What is wrong with a number of operands, in docker's words. */

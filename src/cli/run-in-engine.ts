@@ -5,7 +5,8 @@ import { describe, ENGINE_FAILED, exitStatusOf, failure } from "./failure.ts";
 import { choosePlaces, GLOBAL_FLAGS, versionFlag } from "./global-flags.ts";
 import { type Arguments, GrammarError, type GrammarOptions, parse } from "./grammar.ts";
 import type { Flag } from "./flag.ts";
-import { contextFor, parseHost, wrongCount } from "./program.ts";
+import { parseHost } from "./host.ts";
+import { contextFor, wrongCount } from "./program.ts";
 
 /** What the engine's process gives such a command. */
 export type EngineWorld = Pick<World, "self" | "version"> & {
@@ -88,10 +89,15 @@ function parsePlainly(
 }
 
 function isFor(engine: EngineWorld, globals: Arguments, { environment }: CommandLine): boolean {
-  const { host } = choosePlaces(globals, environment);
-  if (!host.startsWith("unix://")) return false;
-  const endpoint = parseHost(host);
-  return "path" in endpoint && endpoint.path === engine.socket;
+  try {
+    const { host } = choosePlaces(globals, environment);
+    if (!host.startsWith("unix://")) return false;
+    const endpoint = parseHost(host);
+    return "path" in endpoint && endpoint.path === engine.socket;
+  } catch {
+    // A context that cannot be used: the caller's own program has the words.
+    return false;
+  }
 }
 
 function callerWorld(line: CommandLine, caller: CommandCaller, engine: EngineWorld): World {
