@@ -155,6 +155,44 @@ describe.skipIf(engineObstacle !== undefined)("on a full disk", () => {
   );
 
   test(
+    "health is looked at, a restart is lost to nothing, and a stop stays one",
+    async () => {
+      const check = { Test: ["CMD", "test", "-d", "/etc"], Interval: 300_000_000, Retries: 1 };
+      for (const name of ["again", "stopped"]) {
+        const { HostConfig, ...body } = creation("while [ -d /etc ]; do sleep 0.05; done; exit 4");
+        const policy = { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 100 } };
+        await callOk(engine, "POST", `/containers/create?name=${name}`, {
+          ...body,
+          Healthcheck: check,
+          HostConfig: { ...HostConfig, ...policy },
+        });
+        await callOk(engine, "POST", `/containers/${name}/start`);
+      }
+      const isHealthy = async () => {
+        const health = (await state("again"))?.["Health"] as { Status?: string } | undefined;
+        return health?.Status === "healthy";
+      };
+      await until("it is healthy", isHealthy);
+      fill();
+      const { Pid } = (await state("again")) as { Pid: number };
+      await callOk(engine, "POST", "/containers/stopped/stop?t=0");
+      process.kill(Pid, "SIGKILL");
+      await until("its end is known", async () => (await state("again"))?.["Pid"] !== Pid);
+      await Bun.sleep(500);
+      free();
+      await until("it runs, and is healthy", async () => {
+        return (await state("again"))?.["Status"] === "running" && (await isHealthy());
+      });
+      expect(await state("stopped")).toMatchObject({ Status: "exited", ExitCode: 137 });
+      for (const name of ["again", "stopped"]) {
+        await callOk(engine, "DELETE", `/containers/${name}?force=1`);
+      }
+      expect(await unownedResources(engine)).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     "an engine that is killed is followed by one that knows all, once there is space",
     async () => {
       await engine.tiffinOk("run", "-d", "--name", "stays", "busybox", "sh", "-c", COUNTER);

@@ -45,6 +45,23 @@ describe("the body of create", () => {
       expect(createBody(parsed.arguments)["Cmd"]).toEqual(["ls", "-l"]);
   });
 
+  test("our own words about life and health go as annotations", () => {
+    const given = body("--health-http", ":80/up", "--health-interval", "5s", "--timeout", "1m30s");
+    expect(given).toMatchObject({
+      Healthcheck: { Interval: 5e9 },
+      HostConfig: {
+        Annotations: { "dev.tiffin.health-http": ":80/up", "dev.tiffin.timeout": "90" },
+      },
+    });
+    expect(host("--health-tcp", "80", "--on-unhealthy", "stop")["Annotations"]).toEqual({
+      "dev.tiffin.health-tcp": "80",
+      "dev.tiffin.on-unhealthy": "stop",
+    });
+    expect(() => body("--health-tcp", "80", "--health-cmd", "x")).toThrow("only one of");
+    expect(() => body("--health-tcp", "80", "--no-healthcheck")).toThrow("--no-healthcheck conf");
+    expect(() => body("--timeout", "-1s")).toThrow("cannot be negative");
+  });
+
   test("limits", () => {
     expect(
       host(
