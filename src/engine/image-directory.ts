@@ -1,7 +1,20 @@
-import { closeDescriptor, openat2 } from "../kernel/files.ts";
-import { AT, O, S_IF, S_IFMT } from "../kernel/flags.ts";
+import {
+  closeDescriptor,
+  type FileStatus,
+  openat2,
+  readDirectory,
+  readlinkat,
+  statusAt,
+} from "../kernel/files.ts";
+import { AT, O, RESOLVE } from "../kernel/flags.ts";
 import { errnoOf } from "../kernel/syscall.ts";
-import { type MergedDirectory, type MergedNode, Stack } from "../layers/stack.ts";
+import {
+  isDirectory,
+  isWhiteout,
+  type MergedDirectory,
+  type MergedNode,
+  Stack,
+} from "../layers/stack.ts";
 import type { SourceDirectory, SourceEntry } from "../volumes/index.ts";
 
 /** What an image has at a path, seen without a mount; links lead nowhere outside of the layers. */
@@ -53,9 +66,12 @@ function sourceDirectory(
   node: MergedNode,
   directory: MergedDirectory,
 ): SourceDirectory {
+  const open = (): number => stack.open(node, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+  // What one layer alone has is read as it is there: a third of the calls.
+  if (directory.layers.length === 1) return layerDirectory(node.status, open);
   return {
     status: node.status,
-    open: () => stack.open(node, O.RDONLY | O.DIRECTORY | O.NOFOLLOW),
+    open,
     entries: function* () {
       for (const { name, node: found } of stack.list(directory)) {
         yield sourceEntry(stack, name, found);
@@ -68,15 +84,44 @@ function sourceEntry(stack: Stack, name: string, node: MergedNode): SourceEntry 
   return {
     name,
     status: node.status,
-    open: () => openFile(stack, node),
+    open: () => stack.open(node, O.RDONLY | O.NONBLOCK | O.NOFOLLOW),
     linkTarget: () => stack.linkTarget(node),
     directory: () =>
       node.directory === null ? null : sourceDirectory(stack, node, node.directory),
   };
 }
 
-/** Layers do not change; all the same nothing but a file is opened for reading. */
-function openFile(stack: Stack, node: MergedNode): number {
-  const isFile = (node.status.mode & S_IFMT) === S_IF.REG;
-  return stack.open(node, (isFile ? O.RDONLY | O.NONBLOCK : O.PATH) | O.NOFOLLOW);
+const INSIDE = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
+
+/** A directory to which no other layer contributes, so that nothing below it is merged either; whiteouts hide nothing there. */
+function layerDirectory(status: FileStatus, open: () => number): SourceDirectory {
+  return {
+    status,
+    open,
+    entries: function* () {
+      const directory = open();
+      try {
+        for (const { name } of readDirectory(directory)) {
+          const found = statusAt(directory, name);
+          if (found !== null && !isWhiteout(found)) yield layerEntry(directory, name, found);
+        }
+      } finally {
+        closeDescriptor(directory);
+      }
+    },
+  };
+}
+
+/** Valid as long as the directory is open. */
+function layerEntry(directory: number, name: string, status: FileStatus): SourceEntry {
+  const open = (flags: number): number =>
+    openat2(directory, name, { flags: flags | O.NOFOLLOW, resolve: INSIDE });
+  return {
+    name,
+    status,
+    open: () => open(O.RDONLY | O.NONBLOCK),
+    linkTarget: () => readlinkat(directory, name),
+    directory: () =>
+      isDirectory(status) ? layerDirectory(status, () => open(O.RDONLY | O.DIRECTORY)) : null,
+  };
 }

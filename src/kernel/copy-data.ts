@@ -1,7 +1,9 @@
 import { ERRNO } from "../base/errno.ts";
-import { ftruncate } from "./files.ts";
+import { type FileStatus, ftruncate } from "./files.ts";
 import { syscallError, syscallRaw } from "./syscall.ts";
 
+/** Of a file's status: fewer of them than its size needs are holes. */
+const BLOCK_BYTES = 512;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** What is copied between two pauses for the event loop: about a millisecond from memory. */
@@ -14,11 +16,19 @@ const FALLBACK_ERRORS: readonly number[] = [
 ];
 
 /**
- * Copies the first `sizeBytes` of an open file into an empty one, both at their start: holes stay holes, and a file system
+ * Copies an open file into an empty one, as long as its status says: holes stay holes, and a file system
  * that can shares the blocks (copy_file_range(2)). With pauses for the event loop.
  */
-export async function copyData(from: number, to: number, sizeBytes: number): Promise<void> {
+export async function copyData(
+  from: number,
+  to: number,
+  { sizeBytes, blocks }: FileStatus,
+): Promise<void> {
   if (sizeBytes === 0) return;
+  if (blocks * BLOCK_BYTES >= sizeBytes) {
+    await copyRange(from, to, { start: 0, end: sizeBytes });
+    return;
+  }
   ftruncate(to, sizeBytes);
   for (let at = 0; at < sizeBytes; ) {
     const start = syscallRaw("lseek", from, at, SEEK_DATA);

@@ -151,7 +151,7 @@ class Copy {
     try {
       const from = entry.open();
       try {
-        await copyData(from, target, entry.status.sizeBytes);
+        await copyData(from, target, entry.status);
         this.bytes += entry.status.sizeBytes;
         setAttributes(target, from, entry.status);
       } finally {
