@@ -1,6 +1,6 @@
 /** A disk without space: what needs some says so and leaves nothing, what runs goes on, nothing that was known is lost. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { closeSync, cpSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, cpSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type ApiAnswer, callApi, callOk } from "./engine-api.ts";
 import { engineObstacle, type EngineFixture, openEngineFixture, until } from "./engine-fixture.ts";
@@ -94,6 +94,36 @@ describe.skipIf(engineObstacle !== undefined)("on a full disk", () => {
       await callOk(engine, "POST", "/images/create?fromSrc=-&repo=busybox", archive);
       expect((await create("more", "true")).status).toBe(201);
       await callOk(engine, "DELETE", "/containers/more");
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a volume that cannot be filled is not made, and one that was there stays empty",
+    async () => {
+      const bound = (name: string) => ({
+        ...creation("true"),
+        HostConfig: { NetworkMode: "none", Binds: [`${name}:/bin`] },
+      });
+      await callOk(engine, "POST", "/volumes/create", { Name: "old" });
+      fill();
+      expectExhausted(await call("POST", "/containers/create", bound("new")));
+      expectExhausted(await call("POST", "/containers/create", bound("old")));
+      free();
+      const { Volumes } = await callOk<{ Volumes: { Name: string; Mountpoint: string }[] }>(
+        engine,
+        "GET",
+        "/volumes",
+      );
+      expect(Volumes.map(({ Name }) => Name)).toEqual(["old"]);
+      const [old] = Volumes;
+      expect(readdirSync(old?.Mountpoint ?? "")).toEqual([]);
+      expect(readdirSync(join(old?.Mountpoint ?? "", ".."))).toEqual(["_data"]);
+      expect((await call("POST", "/containers/create?name=more", bound("old"))).status).toBe(201);
+      expect(readdirSync(old?.Mountpoint ?? "")).toContain("busybox");
+      await callOk(engine, "DELETE", "/containers/more");
+      await callOk(engine, "DELETE", "/volumes/old");
+      expect(await unownedResources(engine)).toEqual([]);
     },
     TIMEOUT_MS,
   );

@@ -127,9 +127,7 @@ describe.skipIf(engineObstacle !== undefined)("volumes", () => {
     it("take nothing from outside of an image, whatever its links say", async () => {
       for (const path of ["/absolute", "/upwards"]) {
         const name = `v${path.slice(1)}`;
-        expect(await run("-v", `${name}:${path}`, "traps", "ls", path, "/home")).toBe(
-          `${path}:\nann\n\n/home:\nann`,
-        );
+        expect(await run("-v", `${name}:${path}`, "traps", "ls", path)).toBe("ann");
         expect(readdirSync(data(name))).toEqual(["ann"]);
       }
       expect((await failing("-v", "loop:/circle", "traps", "true")).status).toBe(125);

@@ -24,6 +24,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
   ro: "true",
   "volume-nocopy": "true",
   "bind-nonrecursive": "true",
+  "bind-create-src": "true",
 };
 
 const SETTERS: Readonly<Record<string, Setter>> = {
@@ -47,6 +48,9 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     bind(mount)["NonRecursive"] = booleanOf(value, key);
   },
   "bind-recursive": setRecursive,
+  "bind-create-src": (mount, value, key) => {
+    bind(mount)["CreateMountpoint"] = booleanOf(value, key);
+  },
   "volume-subpath": (mount, value) => {
     volume(mount)["Subpath"] = value;
   },
