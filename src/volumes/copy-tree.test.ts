@@ -156,12 +156,12 @@ describe.skipIf(!isRoot)("a copy of a tree", () => {
   test("keeps holes", async () => {
     const file = openSync(join(source, "sparse"), "w");
     writeSync(file, "start", 0);
-    writeSync(file, "middle", 8_000_000);
-    ftruncateSync(file, 64_000_000);
+    writeSync(file, "middle", 2_000_000);
+    ftruncateSync(file, 8_000_000);
     closeDescriptor(file);
     await copy();
     const copied = statSync(join(target, "sparse"));
-    expect(copied.size).toBe(64_000_000);
+    expect(copied.size).toBe(8_000_000);
     expect(copied.blocks).toBeLessThan(1000);
     expect(readFileSync(join(target, "sparse")).equals(readFileSync(join(source, "sparse")))).toBe(
       true,
