@@ -1,4 +1,11 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
+import {
+  hostPlatform,
+  parsePlatform,
+  type Platform,
+  platformFits,
+  platformName,
+} from "../images/manifest.ts";
 import type { WaitCondition, WaitResult } from "../engine/types.ts";
 import { isAtLeast } from "./api-version.ts";
 import { archiveRoutes } from "./container-archive.ts";
@@ -33,14 +40,17 @@ export const containerRoutes: readonly Route[] = [
 ];
 
 async function createContainer(request: ApiRequest): Promise<JsonReply> {
-  checkPlatform(request);
   const body = await readJson(request);
   const spec = readContainerSpec(body);
+  const platformWarnings = checkPlatform(request, spec.image);
   const { id, warnings } = await request.engine.createContainer({
     name: queryString(request, "name").replace(/^\//, ""),
     spec,
   });
-  return json({ Id: id, Warnings: [...kernelMemoryWarning(request, body), ...warnings] }, 201);
+  return json(
+    { Id: id, Warnings: [...platformWarnings, ...kernelMemoryWarning(request, body), ...warnings] },
+    201,
+  );
 }
 
 /** No kernel since 5.4 limits its own memory: newer clients' wish is passed over, older ones are told. */
@@ -61,16 +71,31 @@ export function platformArchitecture(architecture: string): string {
   return architectures[architecture] ?? architecture;
 }
 
-/** `platform=linux/amd64`: only the host's own can run. */
-function checkPlatform(request: ApiRequest): void {
+/**
+ * `platform=linux/amd64`: the image must be for it. One that is not counts as missing, so that clients pull the right one.
+ * Without it, a warning when the image is for another machine.
+ */
+function checkPlatform(request: ApiRequest, imageName: string): string[] {
+  const { engine } = request;
   const asked = queryString(request, "platform");
-  const own = platformArchitecture(request.engine.host.architecture);
-  if (["", "linux", `linux/${own}`, own].includes(asked.toLowerCase())) return;
+  const image = unlessMissing(() => engine.images.image(imageName));
+  if (image === undefined) return [];
+  const { config } = image;
+  const own = hostPlatform();
+  if (asked === "" || asked === "linux") {
+    const fits = config.architecture === "" || platformFits(config, own);
+    return fits ? [] : [platformWarning(config, own)];
+  }
+  if (platformFits(config, parsePlatform(asked))) return [];
   throw new TiffinError(
-    "not-implemented",
-    `Cannot create container: platform "${asked}" is not supported, this machine is linux/${own}`,
-    { hint: "Leave --platform out" },
+    "not-found",
+    `image with reference ${imageName} was found but its platform (${platformName(config)}) does not match the specified platform (${asked})`,
+    { hint: `Pull it for that platform: tiffin pull --platform ${asked} ${imageName}` },
   );
+}
+
+function platformWarning(image: Platform, own: Platform): string {
+  return `The requested image's platform (${platformName(image)}) does not match the detected host platform (${platformName(own)}) and no specific platform was requested`;
 }
 
 async function inspectContainer(request: ApiRequest): Promise<JsonReply> {

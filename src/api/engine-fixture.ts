@@ -304,10 +304,9 @@ export class FixtureEngine implements Engine {
     // Nothing has a terminal here.
   }
 
-  async pullImage(name: string, { report }: PullOptions): Promise<Image> {
+  async pullImage(name: string, { report }: PullOptions): Promise<void> {
     if (name !== "box:1") throw new TiffinError("not-found", `manifest for ${name} not found`);
     report({ id: "1", status: "Pulling from library/box" });
-    return fixtureImage;
   }
 
   async *events(_options: object, signal: AbortSignal): AsyncIterable<EngineEvent> {

@@ -15,6 +15,8 @@ export interface World {
   readonly flock: () => Promise<((fd: number, operation: number) => number) | undefined>;
   /** Calls back at each signal that the caller sends to this command: `SIGINT`. From then on they do not end it. */
   onSignal(handle: (signal: string) => void): void;
+  /** Inside of the engine: gives the command back to its caller, who starts it anew outside. Only while it has done nothing yet. */
+  readonly leaveToCaller?: () => never;
   /** Ends the command at once, whatever is under way. */
   exit(status: number): void;
   /** Runs an engine in this process until it is told to end; resolves to the exit status. */

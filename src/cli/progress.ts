@@ -18,13 +18,16 @@ const BAR_WIDTH = 50;
 export async function showProgress(
   context: Context,
   body: AsyncIterable<Uint8Array>,
-  { quiet = false }: { readonly quiet?: boolean } = {},
+  { quiet = false, toError = false }: { readonly quiet?: boolean; readonly toError?: boolean } = {},
 ): Promise<void> {
-  const lines = new LayerLines(await context.world.output.outIsTerminal());
+  const { output } = context.world;
+  // Where both are a terminal it is the same one.
+  const lines = new LayerLines(await output.outIsTerminal());
+  const write = (text: string): Promise<void> => (toError ? output.error(text) : output.out(text));
   for await (const message of messages(body)) {
     if (message.error !== undefined || message.errorDetail !== undefined) throw refusal(message);
     const text = quiet ? "" : lines.show(message);
-    if (text !== "") await context.world.output.out(text);
+    if (text !== "") await write(text);
   }
 }
 

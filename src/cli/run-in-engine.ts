@@ -40,6 +40,7 @@ export async function runInEngine(
   try {
     return await command.run(context);
   } catch (error) {
+    if (error instanceof LeftToCaller) return undefined;
     const text = describe(error);
     if (text !== "") await caller.error(`${text}\n`);
     return exitStatusOf(error);
@@ -47,6 +48,9 @@ export async function runInEngine(
     stop();
   }
 }
+
+/** Passes through a command that has found out that it needs its caller's own world. */
+class LeftToCaller extends Error {}
 
 interface Chosen {
   readonly found: Found;
@@ -115,6 +119,9 @@ function callerWorld(line: CommandLine, caller: CommandCaller, engine: EngineWor
     ioctl: async () => undefined,
     flock: async () => undefined,
     onSignal: (handle) => caller.onSignal(handle),
+    leaveToCaller: () => {
+      throw new LeftToCaller();
+    },
     exit: (status) => caller.end(status),
     runEngine: async () => {
       throw failure("tiffin: Cannot run an engine inside of another");

@@ -4,7 +4,7 @@ import type { Change } from "../layers/changes.ts";
 import type { PathStatus } from "../layers/resolve-path.ts";
 import type { CommitRequest } from "./commit-container.ts";
 import type { ArchiveWrite, PathArchive } from "./container-archive.ts";
-import type { Image, ImageStore } from "../images/image-store.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import type { PullOptions } from "./pull-image.ts";
 import type { ContainerStats, StatsRequest } from "./container-stats.ts";
 import type { Pruned } from "./prune-containers.ts";
@@ -211,7 +211,7 @@ export interface Engine {
   resizeExec(id: string, rows: number, columns: number): Promise<void>;
 
   /** Brings an image in from its registry (pull-image.ts). */
-  pullImage(name: string, options: PullOptions): Promise<Image>;
+  pullImage(name: string, options: PullOptions): Promise<void>;
 
   /** Past events from `sinceNano` on (those that are still kept), then live ones until `untilNano` or the signal. */
   /** How many clients follow the events. */

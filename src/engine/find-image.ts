@@ -14,7 +14,7 @@ export async function findImage(context: EngineContext, reference: string): Prom
     if (isBuiltinImage(reference)) return ensureBuiltinImage(context.images, builtinArchive);
     throw new TiffinError("not-found", error.message, {
       cause: error,
-      hint: "Bring it in with tiffin load or tiffin import; tiffin images lists what is there",
+      hint: "Bring it in with tiffin pull, load or import; tiffin images lists what is there",
     });
   }
 }

@@ -1,11 +1,11 @@
 import { shortId } from "../base/digest.ts";
-import { isTiffinError } from "../base/error.ts";
-import { familiarReference, parseReference, withDefaultTag } from "../base/reference.ts";
-import type { Image, Progress } from "../images/image-store.ts";
+import { isTiffinError, TiffinError } from "../base/error.ts";
+import { familiarReference, isTag, parseReference, type Reference } from "../base/reference.ts";
+import type { Progress } from "../images/image-store.ts";
 import { pullReport } from "../images/layer-report.ts";
 import { hostPlatform, parsePlatform } from "../images/manifest.ts";
 import type { Credentials } from "../registry/credentials.ts";
-import { openRepository } from "../registry/repository.ts";
+import { openRepository, type Repository } from "../registry/repository.ts";
 import { findRemoteImage } from "../registry/pull-image.ts";
 import type { EngineContext } from "./context.ts";
 import { registryAccess } from "./registry-access.ts";
@@ -19,7 +19,8 @@ export interface PullOptions {
 }
 
 /**
- * Brings an image in from its registry; what is here already is not fetched again. Reports in docker's words.
+ * Brings an image in from its registry, or all of a repository's tags when the name has neither tag nor digest; what is here
+ * already is not fetched again. Reports in docker's words.
  *
  * @param name as users write it
  * @throws not-found, unauthenticated, permission-denied, unavailable, data-loss; then no image stays, and what was downloaded
@@ -29,21 +30,46 @@ export async function pullImage(
   context: EngineContext,
   name: string,
   options: PullOptions,
-): Promise<Image> {
-  const reference = withDefaultTag(parseReference(name));
+): Promise<void> {
+  const asked = parseReference(name);
+  const repository = openRepository(asked, registryAccess(options.credentials));
+  const isMarked = asked.tag !== undefined || asked.digest !== undefined;
+  const references = isMarked ? [asked] : await tagged(asked, repository);
+  let isNewer = false;
+  for (const reference of references) {
+    isNewer = (await pullOne(context, repository, reference, options)) || isNewer;
+  }
+  const familiar = familiarReference(asked);
+  options.report({
+    status: isNewer
+      ? `Status: Downloaded newer image for ${familiar}`
+      : `Status: Image is up to date for ${familiar}`,
+  });
+}
+
+async function tagged(reference: Reference, repository: Repository): Promise<Reference[]> {
+  const tags = (await repository.tags()).filter(isTag);
+  if (tags.length === 0) {
+    throw new TiffinError(
+      "not-found",
+      `Cannot pull ${familiarReference(reference)}: it has no tags`,
+    );
+  }
+  return tags.map((tag) => ({ ...reference, tag }));
+}
+
+/** True when the name stands for another image than before. */
+async function pullOne(
+  context: EngineContext,
+  repository: Repository,
+  reference: Reference,
+  options: PullOptions,
+): Promise<boolean> {
   const familiar = familiarReference(reference);
   const { report, signal } = options;
   const platform = options.platform === "" ? hostPlatform() : parsePlatform(options.platform);
-  const repository = openRepository(reference, registryAccess(options.credentials));
   const store = context.images.content;
-  const found = await findRemoteImage({
-    repository,
-    reference,
-    platform,
-    store,
-    report,
-    signal,
-  });
+  const found = await findRemoteImage({ repository, reference, platform, store, report, signal });
   report({ id: reference.tag ?? reference.digest ?? "", status: `Pulling from ${reference.path}` });
   for (const { descriptor } of found.source.layers) {
     report({ id: shortId(descriptor.digest), status: "Pulling fs layer" });
@@ -51,19 +77,13 @@ export async function pullImage(
   const before = idOf(context, familiar);
   const id = await context.images.install(found.source, pullReport(report));
   report({ status: `Digest: ${found.digest}` });
-  report({
-    status:
-      before === id
-        ? `Status: Image is up to date for ${familiar}`
-        : `Status: Downloaded newer image for ${familiar}`,
-  });
   context.events.emit({
     type: "image",
     action: "pull",
     actorId: familiar,
     attributes: { name: familiar },
   });
-  return context.images.image(id);
+  return before !== id;
 }
 
 function idOf({ images }: EngineContext, name: string): string | undefined {

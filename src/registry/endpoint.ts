@@ -24,7 +24,8 @@ export function endpointsOf(domain: string, settings: RegistrySettings): Endpoin
     return { base, host, isMirror: true, settings: settings.get(host) ?? NO_SETTINGS };
   });
   const host = domain === DEFAULT_DOMAIN ? DOCKER_HUB_HOST : domain;
-  const scheme = own.plainHttp || isLoopback(domain) ? "http" : "https";
+  const hasTls = own.authority !== undefined || own.skipVerification;
+  const scheme = own.plainHttp || (isLoopback(domain) && !hasTls) ? "http" : "https";
   return [...mirrors, { base: `${scheme}://${host}`, host, isMirror: false, settings: own }];
 }
 

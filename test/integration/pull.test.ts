@@ -158,7 +158,7 @@ describe.skipIf(obstacle !== undefined)("pull", () => {
     await engine.killEngine();
     await client.ended;
     await engine.startEngine();
-    expect(blobFiles().filter((file) => file.startsWith("partial-"))).toHaveLength(1);
+    expect(blobFiles().some((file) => file.startsWith("partial-"))).toBe(true);
     double.mischief = async () => undefined;
     double.asked.length = 0;
     expect(await engine.tiffinOk("pull", name)).toContain("Downloaded newer image");

@@ -1,5 +1,5 @@
 import type { Command, Context } from "../../command.ts";
-import { CREATION_FLAGS, createContainer, readWanted } from "./creation.ts";
+import { CREATION_FLAGS, createContainer, mayRunInEngine, readWanted } from "./creation.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -7,7 +7,7 @@ export const command: Command = {
   flags: CREATION_FLAGS,
   operands: { atLeast: 1 },
   interspersed: false,
-  inEngine: () => true,
+  inEngine: mayRunInEngine,
   run,
 };
 

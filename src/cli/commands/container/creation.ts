@@ -7,6 +7,7 @@ import {
   withDefaultTag,
 } from "../../../base/reference.ts";
 import type { Context } from "../../command.ts";
+import type { Arguments } from "../../grammar.ts";
 import {
   CONTAINER_FLAGS,
   type CreateBody,
@@ -39,6 +40,10 @@ export const CREATION_FLAGS: readonly Flag[] = [
 export interface Wanted {
   readonly name: string;
   readonly platform: string;
+  /** When the image is pulled: "always", "missing" or "never". */
+  readonly pull: string;
+  /** The pull says nothing. */
+  readonly quiet: boolean;
   readonly body: CreateBody;
 }
 
@@ -63,7 +68,53 @@ export function readWanted(context: Context, verb: "run" | "create"): Wanted {
     // `create` lets the name's error stand alone, `run` says where to read more.
     throw verb === "run" ? wrongUse(verb, messageOf(error)) : failure(messageOf(error));
   }
-  return { name: given.get(FLAGS.name), platform: given.get(FLAGS.platform), body };
+  return {
+    name: given.get(FLAGS.name),
+    platform: given.get(FLAGS.platform),
+    pull: pull || "missing",
+    quiet: given.get(FLAGS.quiet),
+    body,
+  };
+}
+
+/** A pull needs the caller's credentials and terminal: one that is sure to come is not for the engine's process. */
+export function mayRunInEngine(given: Arguments): boolean {
+  return given.get(FLAGS.pull) !== "always";
+}
+
+/** Does what needs the image; pulls the image before when it is missing or always wanted anew. @throws what `work` and the pull throw */
+export async function withImage<Result>(
+  context: Context,
+  wanted: Wanted,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (wanted.pull === "always") await pullWanted(context, wanted);
+  try {
+    return await work();
+  } catch (error) {
+    const isById = isImageId(wanted.body.Image);
+    if (wanted.pull !== "missing" || isById || !isImageMissing(error)) throw error;
+    // Nothing has been done yet.
+    context.world.leaveToCaller?.();
+    const name = familiarReference(withDefaultTag(parseReference(wanted.body.Image)));
+    if (!wanted.quiet) await context.warn(`Unable to find image '${name}' locally`);
+    await pullWanted(context, wanted);
+    return await work();
+  }
+}
+
+function isImageMissing(error: unknown): boolean {
+  // Docker's words for a missing image, and for one of another platform.
+  return (
+    isTiffinError(error, "not-found") &&
+    /No such image|image with reference .* was found/.test(error.message)
+  );
+}
+
+async function pullWanted(context: Context, { body, platform, quiet }: Wanted): Promise<void> {
+  const { pull } = await import("../image/pull.ts");
+  const reference = withDefaultTag(parseReference(body.Image));
+  await pull(context, reference, { platform, quiet, toError: true });
 }
 
 /** Creates the container; resolves to its ID. */
@@ -85,20 +136,9 @@ async function requestContainer(context: Context, wanted: Wanted): Promise<unkno
     ...(wanted.platform === "" ? {} : { platform: wanted.platform }),
   };
   const body = await withConsoleSize(context, wanted.body);
-  try {
-    return await context.api.json("POST", "/containers/create", { query, body });
-  } catch (error) {
-    // Our engine says in its hint how to get the image; another's does not.
-    if (
-      isTiffinError(error, "not-found") &&
-      error.hint === undefined &&
-      !isImageId(wanted.body.Image)
-    ) {
-      const name = familiarReference(withDefaultTag(parseReference(wanted.body.Image)));
-      await context.warn(`Unable to find image '${name}' locally`);
-    }
-    throw error;
-  }
+  return withImage(context, wanted, () =>
+    context.api.json("POST", "/containers/create", { query, body }),
+  );
 }
 
 /** A terminal that has its size from the start shows no first screen in the wrong one. */

@@ -7,7 +7,14 @@ import type { Arguments } from "../../grammar.ts";
 import { type Flag, text, toggle } from "../../flag.ts";
 import { followTerminalSize, proxySignals } from "../../session.ts";
 import { connectTo, stayConnected } from "./connection.ts";
-import { CREATION_FLAGS, createContainer, readWanted, type Wanted } from "./creation.ts";
+import {
+  CREATION_FLAGS,
+  createContainer,
+  mayRunInEngine,
+  readWanted,
+  type Wanted,
+  withImage,
+} from "./creation.ts";
 import { checkTerminal } from "./terminal-check.ts";
 
 const detach = toggle("detach", "Run container in background and print container ID", {
@@ -28,7 +35,7 @@ export const command: Command = {
   flags: [...CREATION_FLAGS, ...OWN_FLAGS],
   operands: { atLeast: 1 },
   interspersed: false,
-  inEngine: (given) => given.get(detach) || !takesInput(given),
+  inEngine: (given) => mayRunInEngine(given) && (given.get(detach) || !takesInput(given)),
   run,
 };
 
@@ -39,7 +46,9 @@ async function run(context: Context): Promise<number> {
   if (given.get(dryRun) || given.get(explain)) {
     const plan = await import("./plan.ts");
     const shown = { asJson: given.get(format) === "json", only: given.get(dryRun) };
-    await orStatus(plan.showPlan(context, wanted, shown));
+    const show = (): Promise<void> => plan.showPlan(context, wanted, shown);
+    // A dry run does nothing, and pulls nothing.
+    await orStatus(shown.only ? show() : withImage(context, wanted, show));
     if (given.get(dryRun)) return 0;
   }
   if (!given.get(detach)) await checkTerminal(context, wanted.body);

@@ -2,6 +2,7 @@ import {
   fullName,
   fullReference,
   parseReference,
+  type Reference,
   withDefaultTag,
 } from "../../../base/reference.ts";
 import type { Command, Context } from "../../command.ts";
@@ -37,18 +38,23 @@ async function run(context: Context): Promise<number> {
   const isQuiet = given.get(quiet);
   if (!isMarked && !given.get(allTags) && !isQuiet)
     await context.print("Using default tag: latest");
-  await pull(context, name, { platform: given.get(platform), quiet: isQuiet });
-  await context.print(fullReference(withDefaultTag(reference)));
+  const pulled = given.get(allTags) ? reference : withDefaultTag(reference);
+  await pull(context, pulled, { platform: given.get(platform), quiet: isQuiet });
+  await context.print(fullReference(pulled));
   return 0;
 }
 
-/** Has the engine pull an image, and shows how far it is. @throws the engine's error */
+/** Has the engine pull an image, or all of a repository when the reference is a name alone, and shows how far it is. @throws the engine's error */
 export async function pull(
   context: Context,
-  name: string,
-  options: { readonly platform: string; readonly quiet: boolean },
+  reference: Reference,
+  options: {
+    readonly platform: string;
+    readonly quiet: boolean;
+    /** What is a side matter goes to standard error. */
+    readonly toError?: boolean;
+  },
 ): Promise<void> {
-  const reference = withDefaultTag(parseReference(name));
   const query = {
     fromImage: fullName(reference),
     tag: reference.digest ?? reference.tag,
@@ -56,5 +62,5 @@ export async function pull(
   };
   const headers = await registryAuthHeader(context.world, reference.domain);
   const response = await context.api.request("POST", "/images/create", { query, headers });
-  await showProgress(context, response.body, { quiet: options.quiet });
+  await showProgress(context, response.body, options);
 }
