@@ -76,8 +76,11 @@ class HostWriter {
     for (const [path, entry] of this.times) utimesSync(path, ...timesOf(entry));
   }
 
+  /** A file that is not whole goes. */
   close(): void {
-    if (this.file !== undefined) closeSync(this.file.descriptor);
+    if (this.file === undefined) return;
+    closeSync(this.file.descriptor);
+    unlinkSync(bytesOf(this.file.path));
     this.file = undefined;
   }
 

@@ -67,7 +67,8 @@ export class TreeWriter {
   private readonly options: TreeWriterOptions;
   private readonly open = new Map<string, number>();
   private readonly times = new Map<string, bigint>();
-  private file: { descriptor: number; entry: TarEntry } | null = null;
+  private file: { descriptor: number; entry: TarEntry; at: readonly [number, string] } | null =
+    null;
 
   constructor(options: TreeWriterOptions) {
     this.options = options;
@@ -99,9 +100,14 @@ export class TreeWriter {
     this.forget();
   }
 
-  /** Closes what is open, whatever happened. */
+  /** Closes what is open, whatever happened; a file that is not whole goes. */
   close(): void {
-    if (this.file !== null) closeDescriptor(this.file.descriptor);
+    if (this.file !== null) {
+      const { descriptor, at } = this.file;
+      const there = statusAt(...at);
+      if (there !== null && there.inode === statusOf(descriptor).inode) unlinkatRaw(...at);
+      closeDescriptor(descriptor);
+    }
     this.file = null;
     this.forget();
   }
@@ -122,7 +128,7 @@ export class TreeWriter {
         return;
       case "file":
         this.make(entry, [parent, name], () => {
-          this.file = { descriptor: openat2(parent, name, CREATE), entry };
+          this.file = { descriptor: openat2(parent, name, CREATE), entry, at: [parent, name] };
         });
         return;
       default:

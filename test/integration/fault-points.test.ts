@@ -353,6 +353,34 @@ describe.skipIf(engineObstacle !== undefined)("an engine that is killed at", () 
       });
     }
 
+    for (const fault of ["commit:frozen", "layer:unpacked", "commit:unpacked", "image:stored"]) {
+      faultTest(fault, "a half-made commit is gone, and its container goes on", async () => {
+        await create("committed", { script: COUNTER });
+        await callOk(engine, "POST", "/containers/committed/start");
+        await callOk(engine, "PUT", "/containers/committed/archive?path=/tmp", archive());
+        const commit = () => call("POST", "/commit?container=committed&repo=made");
+        await dieAt(fault, commit);
+        expect(await images()).toEqual(["busybox:latest"]);
+        expect(await unownedResources(engine)).toEqual([]);
+        expect(await statusOf("committed")).toBe("running");
+        const { LogPath } = (await inspect("committed")) as Inspected;
+        const written = logged(LogPath).length;
+        await until("it goes on", () => logged(LogPath).length > written);
+        expect((await commit()).status).toBe(201);
+        await callOk(engine, "DELETE", "/containers/committed?force=1");
+        await drop("made");
+      });
+    }
+
+    faultTest("commit:recorded", "the image is there", async () => {
+      await create("committed");
+      await callOk(engine, "PUT", "/containers/committed/archive?path=/tmp", archive());
+      await dieAt("commit:recorded", () => call("POST", "/commit?container=committed&repo=made"));
+      await callOk(engine, "DELETE", "/containers/committed?force=1");
+      await works("made");
+      await drop("made");
+    });
+
     for (const fault of ["layer:unpacked", "image:unpacked", "image:stored"]) {
       faultTest(fault, "a half-loaded image is gone, and comes again", async () => {
         await dieAt(fault, loadIt);
