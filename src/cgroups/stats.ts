@@ -94,12 +94,14 @@ function readers(paths: DriverPaths, containerId: string): Readers {
   };
 }
 
+/** Of a group that a container need not have: then, as of a file that the kernel lacks, it reads "". */
 function reader(directory: string | undefined): Reader {
+  if (directory === undefined || !existsSync(directory)) return () => "";
   return (file) => {
     const path = `${directory}/${file}`;
-    if (directory === undefined || !existsSync(path)) return "";
+    if (!existsSync(path)) return "";
     try {
-      return readFileSync(path, "utf8");
+      return readFileSync(path, "latin1");
     } catch {
       // Pressure files fail with EOPNOTSUPP under psi=0, and any file when its group goes away meanwhile.
       return "";
@@ -120,18 +122,16 @@ export function parseFlatKeyed(text: string): Record<string, number> {
 function readCpu(v2: Reader, v1: Readers["v1"]): CgroupCpu {
   const stat = parseFlatKeyed(v2("cpu.stat"));
   const v1Stat = parseFlatKeyed(v1("cpu")("cpu.stat"));
-  const ticks = parseFlatKeyed(v1("cpuacct")("cpuacct.stat"));
+  const accounts = v1("cpuacct");
+  const ticks = parseFlatKeyed(accounts("cpuacct.stat"));
   const micro = (name: string): number => (stat[name] ?? 0) * 1000;
   // USER_HZ is 100 on every architecture that matters.
   const tick = (name: string): number => (ticks[name] ?? 0) * 10_000_000;
   return {
-    usageNanoseconds: micro("usage_usec") || Number(v1("cpuacct")("cpuacct.usage")),
+    usageNanoseconds: micro("usage_usec") || Number(accounts("cpuacct.usage")),
     userNanoseconds: micro("user_usec") || tick("user"),
     systemNanoseconds: micro("system_usec") || tick("system"),
-    perCpuNanoseconds: v1("cpuacct")("cpuacct.usage_percpu")
-      .split(/\s+/)
-      .filter(Boolean)
-      .map(Number),
+    perCpuNanoseconds: accounts("cpuacct.usage_percpu").split(/\s+/).filter(Boolean).map(Number),
     periods: v1Stat["nr_periods"] ?? stat["nr_periods"] ?? 0,
     throttledPeriods: v1Stat["nr_throttled"] ?? stat["nr_throttled"] ?? 0,
     throttledNanoseconds: v1Stat["throttled_time"] ?? micro("throttled_usec"),
@@ -238,17 +238,26 @@ function readPressure(read: Reader): CgroupStats["pressure"] {
 
 /** `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`, and the same for `full` (missing for cpu on older kernels). */
 export function parsePressure(text: string): Pressure {
-  const line = (name: string): PressureLine => {
-    const match = new RegExp(
-      `^${name} avg10=([\\d.]+) avg60=([\\d.]+) avg300=([\\d.]+) total=(\\d+)`,
-      "m",
-    ).exec(text);
-    return {
-      average10: Number(match?.[1] ?? 0),
-      average60: Number(match?.[2] ?? 0),
-      average300: Number(match?.[3] ?? 0),
-      totalMicroseconds: Number(match?.[4] ?? 0),
+  const lines = { some: NO_PRESSURE, full: NO_PRESSURE };
+  for (const line of text.split("\n")) {
+    const [name, ...values] = line.split(" ");
+    if (name !== "some" && name !== "full") continue;
+    const [average10, average60, average300, totalMicroseconds] = values.map((value) =>
+      Number(value.slice(value.indexOf("=") + 1)),
+    );
+    lines[name] = {
+      average10: average10 ?? 0,
+      average60: average60 ?? 0,
+      average300: average300 ?? 0,
+      totalMicroseconds: totalMicroseconds ?? 0,
     };
-  };
-  return { some: line("some"), full: line("full") };
+  }
+  return lines;
 }
+
+const NO_PRESSURE: PressureLine = {
+  average10: 0,
+  average60: 0,
+  average300: 0,
+  totalMicroseconds: 0,
+};
