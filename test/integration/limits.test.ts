@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { callOk } from "./engine-api.ts";
+import { callApi, callOk } from "./engine-api.ts";
 import { type EngineFixture, engineObstacle, openEngineFixture, until } from "./engine-fixture.ts";
 
 if (engineObstacle !== undefined) console.log(`skipped: limits: ${engineObstacle}`);
@@ -228,23 +228,35 @@ describe.skipIf(engineObstacle !== undefined)("limits", () => {
   });
 
   test("what cannot be is refused before anything is made", async () => {
-    const refused: [string[], RegExp][] = [
-      [["--device-read-bps", "/dev/nothing:1mb"], /stat \/dev\/nothing: no such file or directory/],
-      [["--device-read-bps", "/dev/null:1mb"], /it is no block device/],
-      [["--blkio-weight", "5"], /Range of blkio weight is from 10 to 1000/],
-      [["--cpu-rt-runtime", "20", "--cpu-rt-period", "10"], /real-time/],
-      [["--cgroup-parent", "../up"], /invalid cgroup parent/],
-      [["--gpus", "all"], /could not select device driver "" with capabilities: \[\[gpu\]\]/],
-      [["--oom-score-adj", "1001"], /range for oom score adj is \[-1000, 1000\]/],
-      [["--cpuset-mems", "63"], /Requested memory nodes are not available/],
-      [["--memory-swappiness", "101"], /swappiness range is 0-100/],
+    const gpu = { Count: -1, Capabilities: [["gpu"]] };
+    const refused: [object, RegExp][] = [
+      [
+        { BlkioDeviceReadBps: [{ Path: "/dev/nothing", Rate: 1000 }] },
+        /stat \/dev\/nothing: no such file or directory/,
+      ],
+      [{ BlkioDeviceReadBps: [{ Path: "/dev/null", Rate: 1000 }] }, /it is no block device/],
+      [{ BlkioWeight: 5 }, /Range of blkio weight is from 10 to 1000/],
+      [{ CpuRealtimeRuntime: 20, CpuRealtimePeriod: 10 }, /real-time/],
+      [{ CgroupParent: "../up" }, /invalid cgroup parent/],
+      [
+        { DeviceRequests: [gpu] },
+        /could not select device driver \\"\\" with capabilities: \[\[gpu\]\]/,
+      ],
+      [{ DeviceCgroupRules: ["c 1:3"] }, /invalid device cgroup rule format: 'c 1:3'/],
+      [{ OomScoreAdj: 1001 }, /range for oom score adj is \[-1000, 1000\]/],
+      [{ CpusetMems: "63" }, /Requested memory nodes are not available/],
+      [{ IOMaximumIOps: 1 }, /does not support Maximum IO Bandwidth/],
     ];
-    for (const [options, reason] of refused) {
-      for (const one of clients) {
-        const ran = await engine[one](["create", ...options, "busybox", "true"]);
-        expect([one, options, ran.stderr]).toEqual([one, options, expect.stringMatching(reason)]);
-        expect(ran.status).not.toBe(0);
-      }
+    for (const [HostConfig, reason] of refused) {
+      const body = { Image: "busybox", Cmd: ["true"], HostConfig };
+      const { status, text } = await callApi(engine, "POST", "/containers/create", body);
+      expect([HostConfig, text]).toEqual([HostConfig, expect.stringMatching(reason)]);
+      expect(status).toBeGreaterThanOrEqual(400);
+    }
+    for (const one of clients) {
+      const ran = await engine[one](["create", "--gpus", "all", "busybox", "true"]);
+      expect([one, ran.status]).toEqual([one, 1]);
+      expect(ran.stderr).toContain('could not select device driver "" with capabilities: [[gpu]]');
     }
     expect(await ok("ps", "-aq")).toBe("");
   });
