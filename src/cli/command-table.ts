@@ -42,6 +42,7 @@ export const COMMANDS: readonly Entry[] = [
     short: "attach",
     load: () => import("./commands/container/attach.ts"),
   },
+  { path: "container clone", short: "clone", load: () => import("./commands/container/clone.ts") },
   {
     path: "container create",
     short: "create",

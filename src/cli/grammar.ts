@@ -25,6 +25,24 @@ export class Arguments {
   has(flag: Flag): boolean {
     return this.#values.has(flag);
   }
+
+  /**
+   * These arguments over others: a single value wins, a list is added to the other's, unless its flag's name is among
+   * `replaced`.
+   */
+  over(
+    base: Arguments,
+    more: { readonly operands: readonly string[]; readonly replaced: readonly string[] },
+  ): Arguments {
+    const values = new Map(base.#values);
+    for (const [flag, value] of this.#values) {
+      const before = base.#values.get(flag);
+      const isAdded = Array.isArray(value) && !more.replaced.includes(flag.name);
+      const all = isAdded && Array.isArray(before) ? [...(before as unknown[]), ...value] : value;
+      values.set(flag, all);
+    }
+    return new Arguments(more.operands, values, this.isLocal || base.isLocal);
+  }
 }
 
 export type Parsed =

@@ -3,6 +3,7 @@ import { failure } from "../../failure.ts";
 import { text, toggle } from "../../flag.ts";
 import { INSPECT_FORMAT_HELP } from "../../format-help.ts";
 import { inspectObjects } from "../../inspection.ts";
+import { AS_FLAG, isRecreated, showRecreations } from "../../recreate/show.ts";
 
 const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 const size = toggle("size", "Display total file sizes if the type is container", { short: "s" });
@@ -13,7 +14,7 @@ const TYPES = ["container", "image", "volume"] as const;
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
   summary: "Return low-level information on Tiffin objects",
-  flags: [format, size, type],
+  flags: [AS_FLAG, format, size, type],
   operands: { atLeast: 1 },
   inEngine: () => true,
   run,
@@ -27,6 +28,10 @@ async function run(context: Context): Promise<number> {
   if (chosen === "" && given.has(type)) throw failure(`type is empty: ${choices}`);
   if (chosen !== "" && known === undefined) {
     throw failure(`unknown type: ${JSON.stringify(chosen)}: ${choices}`);
+  }
+  if (isRecreated(given)) {
+    if (chosen !== "" && chosen !== "container") throw failure("--as is for containers alone");
+    return showRecreations(context, [format, size]);
   }
   return inspectObjects(context, {
     type: known ?? "",
