@@ -9,7 +9,9 @@ try {
   const missing = bringTestTools();
   const tally = await gate();
   tally.reasons.push(...missing);
-  const files = filesBelow("test/integration", [".test.ts"]);
+  const files = ["test/integration", "test/conformance"].flatMap((folder) =>
+    filesBelow(folder, [".test.ts"]),
+  );
   if (process.getuid?.() === 0) {
     // One after the other: they measure and list resources of the whole host.
     for (const file of files) {

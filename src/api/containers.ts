@@ -1,4 +1,4 @@
-import { invalidArgument, TiffinError } from "../base/error.ts";
+import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
 import {
   hostPlatform,
   parsePlatform,
@@ -133,7 +133,16 @@ async function stopContainer(request: ApiRequest): Promise<EmptyReply> {
 
 async function killContainer(request: ApiRequest): Promise<EmptyReply> {
   const signal = queryString(request, "signal") || "SIGKILL";
-  await request.engine.killContainer(parameter(request, "name"), signal);
+  const name = parameter(request, "name");
+  try {
+    await request.engine.killContainer(name, signal);
+  } catch (error) {
+    if (!isTiffinError(error, "not-found", "conflict")) throw error;
+    throw new TiffinError(error.code, `Cannot kill container: ${name}: ${error.message}`, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+  }
   return empty();
 }
 

@@ -52,7 +52,7 @@ export function launchError(report: LaunchReport, program: LaunchProgram): Tiffi
   const hint = hints[report.errno] ?? hints["default"];
   return new TiffinError(
     errorCode(step, report.errno),
-    `Cannot ${operation.reason}: ${words(report.errno)}`,
+    `Cannot ${operation.reason}: ${reasonOf(step, report.errno)}`,
     {
       ...(hint === undefined ? {} : { hint }),
       details: {
@@ -63,6 +63,13 @@ export function launchError(report: LaunchReport, program: LaunchProgram): Tiffi
       },
     },
   );
+}
+
+/** A program that was looked for in PATH has docker's words: clients and scripts know them. */
+function reasonOf({ operation }: CompiledStep, errno: string): string {
+  const isExec = "control" in operation && operation.control === "exec";
+  const isSearch = isExec && errno === "ENOENT" && !(operation.argv[0] ?? "").includes("/");
+  return isSearch ? "executable file not found in $PATH" : words(errno);
 }
 
 function callName({ operation }: CompiledStep): string {

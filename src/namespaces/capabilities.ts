@@ -98,13 +98,17 @@ export interface CapabilityRequest {
 export function resolveCapabilities(request: CapabilityRequest, facts: CapabilityFacts): bigint {
   const known = (1n << BigInt(facts.lastCapability + 1)) - 1n;
   const all = known & facts.available;
-  const add = readNames(request.capAdd, "--cap-add");
-  const drop = readNames(request.capDrop, "--cap-drop");
+  const add = readNames(request.capAdd, "CapAdd");
+  const drop = readNames(request.capDrop, "CapDrop");
   if (request.privileged) return all;
   if (add.all) return all & ~drop.set;
   const start = drop.all ? 0n : maskOf(DEFAULT_CAPABILITIES) & ~drop.set;
   // One that was asked for by name and cannot be had fails at the start, with a hint, rather than vanish.
   return ((start & all) | add.set) & known;
+}
+
+function prefixed(name: string): string {
+  return name.startsWith("CAP_") ? name : `CAP_${name}`;
 }
 
 function readNames(names: readonly string[], flag: string): { all: boolean; set: bigint } {
@@ -116,10 +120,10 @@ function readNames(names: readonly string[], flag: string): { all: boolean; set:
       all = true;
       continue;
     }
-    const number = NUMBERS.get(name.startsWith("CAP_") ? name : `CAP_${name}`);
+    const number = NUMBERS.get(prefixed(name));
     if (number === undefined) {
       throw invalidArgument(
-        `Cannot use ${flag} ${JSON.stringify(written)}: there is no such capability`,
+        `invalid ${flag}: unknown capability: ${JSON.stringify(prefixed(name))}`,
         "See capabilities(7) for the names; ALL stands for all of them",
       );
     }
