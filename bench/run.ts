@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { type BareProgram, barePrograms } from "./bare-programs.ts";
 import { cleanUp, cleanUpOnSignals, isCleaningUp } from "./clean-up.ts";
 import { commandMeasures } from "./command-measures.ts";
+import { copyMeasure } from "./copy-measure.ts";
 import { cpuMeasure } from "./cpu-measure.ts";
 import { dockerEngine } from "./docker-engine.ts";
 import { type Engine, removeContainers } from "./engine.ts";
@@ -32,6 +33,7 @@ const measures: readonly Measure[] = [
   cpuMeasure,
   logMeasure,
   statsMeasure,
+  copyMeasure,
   healthMeasure,
   manyMeasure,
 ];

@@ -95,6 +95,15 @@ export const targets: readonly Target[] = [
   { text: "`logs --tail 10`: under 100 ms", figure: atMost("log-tail", 100, " ms") },
   { text: "`logs --since`: under 100 ms", figure: atMost("log-since", 100, " ms") },
   {
+    text: "`cp` of 10,000 files in: at most 1/3 of docker's time",
+    figure: ratio("cp-in", "docker", 1 / 3),
+  },
+  {
+    text: "`cp` of 10,000 files out: at most 1/3 of docker's time",
+    figure: ratio("cp-out", "docker", 1 / 3),
+  },
+  { text: "`diff`, 10,000 changes: under 300 ms", figure: atMost("diff", 300, " ms") },
+  {
     text: "`stats --no-stream`, 50 containers: under 200 ms",
     figure: atMost("stats-50", 200, " ms"),
   },

@@ -5,7 +5,7 @@ import {
   readdirSync,
   readlinkSync,
   readSync,
-  type BigIntStats,
+  type Stats,
 } from "node:fs";
 import { decodeFileName, encodeFileName } from "../kernel/file-name.ts";
 import type { TarEntryType } from "../layers/tar-entry.ts";
@@ -13,14 +13,14 @@ import { TAR_END, tarHeader, tarPadding } from "../layers/tar-writer.ts";
 import { fileError } from "./file-error.ts";
 
 const CHUNK_BYTES = 256 << 10;
-const FORMAT = 0o170000n;
-const TYPES: ReadonlyMap<bigint, TarEntryType> = new Map([
-  [0o100000n, "file"],
-  [0o120000n, "symlink"],
-  [0o020000n, "character-device"],
-  [0o060000n, "block-device"],
-  [0o040000n, "directory"],
-  [0o010000n, "fifo"],
+const FORMAT = 0o170000;
+const TYPES: ReadonlyMap<number, TarEntryType> = new Map([
+  [0o100000, "file"],
+  [0o120000, "symlink"],
+  [0o020000, "character-device"],
+  [0o060000, "block-device"],
+  [0o040000, "directory"],
+  [0o010000, "fifo"],
 ]);
 
 /**
@@ -56,15 +56,15 @@ class HostPacker {
 
   *add(path: string, name: string): Generator<Uint8Array, void> {
     const at = pathBytes(path);
-    const status = inWords("lstat", path, () => lstatSync(at, { bigint: true }));
+    const status = inWords("lstat", path, () => lstatSync(at));
     const type = TYPES.get(status.mode & FORMAT);
     if (type === undefined) return;
     const common = commonFields(status, type, name);
-    const first = type === "directory" || status.nlink < 2n ? undefined : this.first(status, name);
+    const first = type === "directory" || status.nlink < 2 ? undefined : this.first(at, name);
     if (first !== undefined) {
       yield* this.write(tarHeader({ ...common, type: "hardlink", linkTarget: first }));
     } else if (type === "file") {
-      yield* this.file(path, { ...common, sizeBytes: Number(status.size) });
+      yield* this.file(path, { ...common, sizeBytes: status.size });
     } else if (type === "symlink") {
       const target = decodeFileName(readlinkSync(at, { encoding: "buffer" }));
       yield* this.write(tarHeader({ ...common, linkTarget: target }));
@@ -82,8 +82,10 @@ class HostPacker {
     if (this.filled > 0) yield this.turnOver();
   }
 
-  private first(status: BigIntStats, name: string): string | undefined {
-    const key = `${status.dev}:${status.ino}`;
+  private first(at: string | Buffer, name: string): string | undefined {
+    // Inode numbers may be larger than a plain number holds.
+    const { dev, ino } = lstatSync(at, { bigint: true });
+    const key = `${dev}:${ino}`;
     const first = this.firstNames.get(key);
     if (first === undefined) this.firstNames.set(key, name);
     return first;
@@ -114,6 +116,11 @@ class HostPacker {
   }
 
   private *write(bytes: Uint8Array): Generator<Uint8Array, void> {
+    if (bytes.length < CHUNK_BYTES - this.filled) {
+      this.buffer.set(bytes, this.filled);
+      this.filled += bytes.length;
+      return;
+    }
     let rest = bytes;
     while (rest.length > 0) {
       const part = rest.subarray(0, CHUNK_BYTES - this.filled);
@@ -133,24 +140,24 @@ class HostPacker {
 }
 
 function commonFields(
-  status: BigIntStats,
+  status: Stats,
   type: TarEntryType,
   path: string,
 ): Parameters<typeof tarHeader>[0] {
   return {
     type,
     path,
-    mode: Number(status.mode & 0o7777n),
-    uid: Number(status.uid),
-    gid: Number(status.gid),
-    mtimeNs: BigInt(Math.floor(Number(status.mtimeMs) / 1000)) * 1_000_000_000n,
+    mode: status.mode & 0o7777,
+    uid: status.uid,
+    gid: status.gid,
+    mtimeNs: BigInt(Math.floor(status.mtimeMs / 1000)) * 1_000_000_000n,
   };
 }
 
 /** As glibc's gnu_dev_major and gnu_dev_minor take a device number apart. */
-function deviceNumbers(status: BigIntStats, type: TarEntryType): object {
+function deviceNumbers(status: Stats, type: TarEntryType): object {
   if (type !== "character-device" && type !== "block-device") return {};
-  const device = status.rdev;
+  const device = BigInt(status.rdev);
   return {
     deviceMajor: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)),
     deviceMinor: Number((device & 0xffn) | ((device >> 12n) & ~0xffn & 0xffffffffn)),

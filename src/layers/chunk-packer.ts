@@ -7,6 +7,11 @@ export class ChunkPacker {
   private full: Uint8Array[] = [];
 
   add(bytes: Uint8Array): void {
+    if (bytes.length < CHUNK_BYTES - this.filled) {
+      this.buffer.set(bytes, this.filled);
+      this.filled += bytes.length;
+      return;
+    }
     let rest = bytes;
     while (rest.length > 0) {
       const space = this.space(rest.length);

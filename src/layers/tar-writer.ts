@@ -36,9 +36,11 @@ export function tarHeader(input: TarEntryInput): Uint8Array {
   return Buffer.concat([pax, body, tarPadding(body.length), ustarHeader(entry, FLAGS[input.type])]);
 }
 
+const ZEROS = new Uint8Array(BLOCK_BYTES);
+
 /** Zeros that fill content of that size up to a block. */
 export function tarPadding(sizeBytes: number): Uint8Array {
-  return new Uint8Array((BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES);
+  return ZEROS.subarray(0, (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES);
 }
 
 /** The end mark: two blocks of zeros. */

@@ -13,6 +13,7 @@ const TIMEOUT_MS = 120_000;
 
 let engine: EngineFixture;
 const docker = (...args: string[]) => engine.dockerOk(...args);
+const tiffin = (...args: string[]) => engine.tiffinOk(...args);
 const inside = (script: string) => engine.tiffinOk("exec", "box", "sh", "-ec", script);
 const layersOf = async (image: string): Promise<string[]> =>
   JSON.parse(await docker("image", "inspect", "-f", "{{json .RootFS.Layers}}", image)) as string[];
@@ -35,7 +36,7 @@ describe.skipIf(obstacle !== undefined)("what a container has changed", () => {
   test("is nothing at first, and then what was added, changed and deleted, running or not", async () => {
     await start();
     expect(await docker("diff", "box")).toBe("");
-    expect(await callOk<unknown>(engine, "GET", "/containers/box/changes")).toBe(null);
+    expect(await callOk(engine, "GET", "/containers/box/changes")).toBe(null);
     await inside(CHANGE);
     const expected = [
       "C /bin",
@@ -173,8 +174,8 @@ describe.skipIf(obstacle !== undefined)("what a container has changed", () => {
       "made:1",
     );
     expect(lines.split("\n")[0]).toBe("sleep 10000|why");
-    const columns = async (run: (...args: string[]) => Promise<string>, ...flags: string[]) =>
-      run("history", ...flags, "made:1");
+    const columns = async (client: (...args: string[]) => Promise<string>, ...flags: string[]) =>
+      client("history", ...flags, "made:1");
     for (const flags of [
       ["--no-trunc", "-H=false"],
       ["-q"],
@@ -182,7 +183,7 @@ describe.skipIf(obstacle !== undefined)("what a container has changed", () => {
       ["--format", "{{.CreatedAt}} {{.CreatedBy}}"],
       ["--format", "table {{.ID}}\t{{.Size}}"],
     ]) {
-      expect(await columns(engine.tiffinOk, ...flags)).toBe(await columns(docker, ...flags));
+      expect(await columns(tiffin, ...flags)).toBe(await columns(docker, ...flags));
     }
     await engine.removeContainers();
     await docker("rmi", "made:1", "made:2");
