@@ -1,8 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { whenDone } from "./clean-up.ts";
-import { missingPrograms, outputOf, timeCommand } from "./command.ts";
-import { removeGroup } from "./own-cgroups.ts";
+import { missingPrograms, outputOf } from "./command.ts";
+import { trueBundle } from "./oci-bundle.ts";
 import { isHybrid, withoutV2Side } from "./hybrid-cgroups.ts";
 import { busyboxRoot, scratch } from "./scratch.ts";
 
@@ -52,36 +50,13 @@ function bubblewrap(): BareProgram {
   };
 }
 
-interface RuntimeSpec {
-  readonly root: object;
-  readonly process: { readonly rlimits?: unknown };
-  readonly linux: object;
-}
-
-/**
- * crun on the specification that it writes itself, with the same root: namespaces of its own (network too, user not), no
- * seccomp filter.
- */
+/** crun on a bundle (oci-bundle.ts). */
 function crun(): BareProgram {
   return {
     name: "crun",
     obstacle: missingPrograms("crun"),
     prepare: async () => {
-      const bundle = join(scratch(), "bundle");
-      const group = `tiffin-bench-crun.${process.pid}`;
-      mkdirSync(bundle);
-      await timeCommand(["crun", "spec", "--bundle", bundle]);
-      const path = join(bundle, "config.json");
-      const spec = (await Bun.file(path).json()) as RuntimeSpec;
-      const { rlimits: _, ...started } = spec.process;
-      const changed = {
-        ...spec,
-        root: { path: busyboxRoot() },
-        process: { ...started, terminal: false, args: ["true"] },
-        linux: { ...spec.linux, cgroupsPath: `/${group}/bench` },
-      };
-      await Bun.write(path, JSON.stringify(changed));
-      whenDone(() => removeGroup(group));
+      const bundle = await trueBundle("crun");
       const options = ["--cgroup-manager=cgroupfs", `--root=${join(scratch(), "crun")}`];
       const command = ["crun", ...options, "run", "--bundle", bundle, `bench-${process.pid}`];
       return [...(await withoutV2Side()), ...command];

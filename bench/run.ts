@@ -19,6 +19,7 @@ import { logMeasure } from "./log-measure.ts";
 import { manyMeasure } from "./many-measure.ts";
 import type { Bench, Measure } from "./measure.ts";
 import { memoryMeasure } from "./memory-measure.ts";
+import { ociMeasure } from "./oci-measure.ts";
 import { podmanEngine } from "./podman-engine.ts";
 import { type Circumstances, reportText, withReport } from "./report.ts";
 import { Results } from "./results.ts";
@@ -28,6 +29,7 @@ import { tiffinEngine } from "./tiffin-engine.ts";
 
 const measures: readonly Measure[] = [
   ...commandMeasures,
+  ociMeasure,
   launcherMeasure,
   memoryMeasure,
   cpuMeasure,

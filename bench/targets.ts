@@ -78,6 +78,7 @@ export const targets: readonly Target[] = [
   { text: "`run --rm`: at most 1/4 of podman's time", figure: ratio("run", "podman", 1 / 4) },
   { text: "the launcher's part: at most 4 ms", figure: atMost("launcher", 4, " ms") },
   { text: "`run --rm`: at most 2 × crun + `tiffin --version`", figure: besideRuntime },
+  { text: "`oci run`: at most crun's time", figure: ratio("oci-run", "crun", 1) },
   { text: "`exec`: at most 1/4 of docker's time", figure: ratio("exec", "docker", 1 / 4) },
   { text: "`stop`: at most 1/4 of docker's time", figure: ratio("stop", "docker", 1 / 4) },
   { text: "`rm -f`: at most 1/4 of docker's time", figure: ratio("rm", "docker", 1 / 4) },

@@ -45,7 +45,7 @@ export interface LaunchProgram {
   readonly registers: ReadonlyMap<string, number>;
 }
 
-type Argument = readonly [kind: number, value: bigint];
+type Argument = readonly [kind: number, value: number | bigint];
 
 interface Instruction {
   readonly kind: number;
@@ -111,10 +111,9 @@ class Compiler {
         kind: KIND.syscall,
         arguments: args,
         number,
-        ...(operation.result === undefined ? {} : { result: this.define(operation.result, side) }),
-        ...(okErrors === true
-          ? { anyErrorIsFine: true }
-          : { fineErrors: okErrors.map((name) => ERRNO[name]) }),
+        result: operation.result === undefined ? NO_REGISTER : this.define(operation.result, side),
+        fineErrors: okErrors === true ? [] : okErrors.map((name) => ERRNO[name]),
+        anyErrorIsFine: okErrors === true,
       });
       return;
     }
@@ -133,7 +132,7 @@ class Compiler {
         const [kind, offset] = this.address(step, operation.from);
         this.emit(step, {
           kind: KIND.load,
-          arguments: [[kind, offset + BigInt(operation.offset)]],
+          arguments: [[kind, Number(offset) + operation.offset]],
           result: this.define(operation.result, step.side),
           number: 0,
         });
@@ -260,7 +259,7 @@ class Compiler {
         `Cannot compile: nothing sets register "${operand.register}"`,
       );
     }
-    return [ARGUMENT.register, BigInt(index)];
+    return [ARGUMENT.register, index];
   }
 
   private argument(step: CompiledStep, operand: Operand): Argument {
@@ -277,36 +276,36 @@ class Compiler {
       this.emit(step, {
         kind: KIND.store,
         arguments: [
-          [ARGUMENT.address, BigInt(store.offset)],
+          [ARGUMENT.address, store.offset],
           this.use(store.register),
           immediate(store.width),
         ],
         number: 0,
       });
     }
-    return [ARGUMENT.address, BigInt(offset)];
+    return [ARGUMENT.address, offset];
   }
 
   private encode(): Uint8Array {
     const { bytes: data, relocations } = this.data.finish();
     const relocationsAt = HEADER_SIZE + this.instructions.length * OP_SIZE;
     const dataAt = relocationsAt + Math.ceil(relocations.length / 2) * 8;
-    const program = Buffer.alloc(dataAt + data.length);
-    const header = [
+    const program = new Uint8Array(dataAt + data.length);
+    const words = new Uint32Array(program.buffer, 0, dataAt / 4);
+    words.set([
       MAGIC,
       this.instructions.length,
       relocations.length,
       this.registers.size,
       data.length,
       0,
-    ];
-    header.forEach((value, index) => program.writeUInt32LE(value, index * 4));
-    this.instructions.forEach((instruction, index) => {
-      encodeInstruction(program, HEADER_SIZE + index * OP_SIZE, instruction);
-    });
-    relocations.forEach((offset, index) =>
-      program.writeUInt32LE(offset, relocationsAt + index * 4),
-    );
+    ]);
+    let at = HEADER_SIZE / 4;
+    for (const instruction of this.instructions) {
+      encodeInstruction(words, at, instruction);
+      at += OP_SIZE / 4;
+    }
+    words.set(relocations, at);
     program.set(data, dataAt);
     return program;
   }
@@ -330,20 +329,38 @@ function* results(operations: readonly Operation[]): Generator<[name: string, si
 }
 
 function immediate(value: number | bigint): Argument {
-  return [ARGUMENT.number, BigInt(value)];
+  return [ARGUMENT.number, value];
 }
 
-function encodeInstruction(program: Buffer, at: number, instruction: Instruction): void {
-  program.writeUInt8(instruction.kind, at);
-  program.writeUInt8(instruction.anyErrorIsFine ? 1 : 0, at + 1);
-  program.writeUInt16LE(instruction.result ?? NO_REGISTER, at + 2);
-  program.writeUInt32LE(instruction.number, at + 4);
-  const errors = instruction.fineErrors ?? [];
-  if (errors.length > 4)
+const MOST_FINE_ERRORS = 4;
+
+/** struct op of native/launch.h as words: plain numbers, since this runs once for each of some hundred operations. */
+function encodeInstruction(words: Uint32Array, at: number, instruction: Instruction): void {
+  const { kind, number, result = NO_REGISTER, fineErrors = [] } = instruction;
+  if (fineErrors.length > MOST_FINE_ERRORS)
     throw new TiffinError("internal", "Cannot compile: more than 4 errors are fine");
-  instruction.arguments.forEach(([kind, value], index) => {
-    program.writeUInt8(kind, at + 8 + index);
-    program.writeBigUInt64LE(BigInt.asUintN(64, value), at + 24 + index * 8);
-  });
-  errors.forEach((error, index) => program.writeUInt16LE(error, at + 16 + index * 2));
+  words[at] = kind | (instruction.anyErrorIsFine === true ? 0x100 : 0) | (result << 16);
+  words[at + 1] = number;
+  let kinds = 0;
+  let furtherKinds = 0;
+  let value = at + 6;
+  let index = 0;
+  for (const argument of instruction.arguments) {
+    if (index < 4) kinds |= argument[0] << (8 * index);
+    else furtherKinds |= argument[0] << (8 * (index - 4));
+    const word = argument[1];
+    if (typeof word === "number") {
+      words[value] = word;
+      words[value + 1] = Math.floor(word / 0x1_0000_0000);
+    } else {
+      words[value] = Number(word & 0xffff_ffffn);
+      words[value + 1] = Number((word >> 32n) & 0xffff_ffffn);
+    }
+    value += 2;
+    index++;
+  }
+  words[at + 2] = kinds;
+  words[at + 3] = furtherKinds;
+  words[at + 4] = (fineErrors[0] ?? 0) | ((fineErrors[1] ?? 0) << 16);
+  words[at + 5] = (fineErrors[2] ?? 0) | ((fineErrors[3] ?? 0) << 16);
 }

@@ -109,7 +109,17 @@ export class ProgramData {
   }
 
   private integer(at: number, width: number, value: number | bigint): void {
-    if (width === 8) this.memory.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), at);
-    else this.memory.writeUIntLE(Number(BigInt.asUintN(width * 8, BigInt(value))), at, width);
+    if (typeof value === "bigint") {
+      this.integer(at, Math.min(width, 4), Number(BigInt.asUintN(32, value)));
+      if (width === 8) this.integer(at + 4, 4, Number(BigInt.asUintN(32, value >> 32n)));
+      return;
+    }
+    // Bit operations take the lower 32 bits, of negative numbers too.
+    if (width === 8) {
+      this.memory.writeUInt32LE(value >>> 0, at);
+      this.memory.writeUInt32LE(Math.floor(value / 0x1_0000_0000) >>> 0, at + 4);
+    } else if (width === 4) this.memory.writeUInt32LE(value >>> 0, at);
+    else if (width === 2) this.memory.writeUInt16LE(value & 0xffff, at);
+    else this.memory.writeUInt8(value & 0xff, at);
   }
 }

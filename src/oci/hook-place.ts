@@ -3,9 +3,10 @@ import type { CgroupPlan } from "../cgroups/plan.ts";
 import { CgroupDriver } from "../cgroups/driver.ts";
 import type { GroupAtPath } from "../cgroups/group-at-path.ts";
 import { TiffinError } from "../base/error.ts";
+import { CLONE } from "../kernel/flags.ts";
 import { closeFd, openProcess } from "../kernel/process.ts";
 import type { HookPlace } from "./hooks.ts";
-import { lastCapability } from "./plan-credentials.ts";
+import { availableCapabilities, lastCapability } from "./plan-credentials.ts";
 import { planExec } from "./plan-exec.ts";
 import { NAMESPACE_FLAGS } from "./plan-namespaces.ts";
 import type { OciProcess } from "./plan-process.ts";
@@ -55,7 +56,8 @@ export function containerPlace(
   }
   const namespaces = otherNamespaces(pid);
   const last = lastCapability();
-  const all = (1n << BigInt(last + 1)) - 1n;
+  const isOwnUser = (namespaces & CLONE.NEWUSER) !== 0n;
+  const all = isOwnUser ? (1n << BigInt(last + 1)) - 1n : availableCapabilities();
   const sets = { bounding: all, effective: all, permitted: all, inheritable: 0n, ambient: 0n };
   return {
     insidePid: pidInside(pid),

@@ -13,6 +13,7 @@ import {
   openTarget,
   setMountAttributes,
 } from "../namespaces/mount-operations.ts";
+import { resolveInRoot } from "./mount-place.ts";
 import { type MountOptions, type Propagation, readMountOptions } from "./mount-options.ts";
 import type { OciNamespaces } from "./plan-namespaces.ts";
 import type { IdMapping, SpecMount } from "./runtime-spec.ts";
@@ -30,6 +31,7 @@ export interface PlannedMount {
 
 export interface MountContext {
   readonly bundle: string;
+  readonly rootfs: string;
   readonly namespaces: OciNamespaces;
   readonly cgroup: CgroupPlan;
   /** Absolute: the container's group in each hierarchy, for containers that see the host's cgroup namespace. */
@@ -76,11 +78,23 @@ const KERNELS = new Set(["proc", "sysfs"]);
 
 /** @throws invalid-argument, not-found */
 export function planMounts(mounts: readonly SpecMount[], context: MountContext): PlannedMount[] {
-  return mounts.flatMap((mount, index) => planMount(mount, index, context));
+  const places: string[] = [];
+  return mounts.flatMap((mount, index) => {
+    const written = normalize(`/${mount.destination}`).replace(/(.)\/$/, "$1");
+    // Below another mount the root's own links do not count.
+    const isCovered = places.some((place) => written.startsWith(`${place}/`));
+    const target = isCovered ? written : resolveInRoot(context.rootfs, written);
+    // Its files decide what a container may see and do: they must be where they are looked for.
+    if (KERNELS.has(mount.type ?? "") && target !== written) {
+      throw invalidArgument(`Cannot mount ${mount.type} at ${written}: the image has a link there`);
+    }
+    places.push(written, target);
+    return planMount({ ...mount, destination: target }, index, context);
+  });
 }
 
 function planMount(mount: SpecMount, index: number, context: MountContext): PlannedMount[] {
-  const target = normalize(`/${mount.destination}`).replace(/(.)\/$/, "$1");
+  const target = mount.destination;
   const options = readMountOptions(mount);
   if (target === "/") throw invalidArgument('Cannot mount over "/": use root.path');
   const isOfProc = target.startsWith("/proc/") && !PROC_FILES.has(target);

@@ -70,6 +70,7 @@ export function prepareContainer(options: CreateOptions): Prepared {
   );
   const mounts = planMounts(spec.mounts ?? [], {
     bundle: bundle.path,
+    rootfs,
     namespaces,
     cgroup,
     cgroupsPath: path,
