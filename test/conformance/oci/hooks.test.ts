@@ -20,39 +20,37 @@ function tracing(oci: OciFixture, more: Record<string, object[]> = {}): (spec: S
   writeFileSync(file, "");
   return (spec) => {
     const kinds = ["prestart", "createRuntime", "createContainer", "poststop"];
-    spec["mounts"].push({ destination: "/trace", source: file, options: ["bind"] });
-    spec["hooks"] = Object.fromEntries(
-      kinds.map((kind) => [kind, [hook(`echo ${kind} >> ${file}`)]]),
-    );
-    spec["hooks"].startContainer = [
+    spec.mounts.push({ destination: "/trace", source: file, options: ["bind"] });
+    spec.hooks = Object.fromEntries(kinds.map((kind) => [kind, [hook(`echo ${kind} >> ${file}`)]]));
+    spec.hooks["startContainer"] = [
       { path: "/bin/sh", args: ["sh", "-c", "echo startContainer >> /trace"], env: ["PATH=/bin"] },
     ];
-    Object.assign(spec["hooks"], more);
+    Object.assign(spec.hooks, more);
   };
 }
 
-function lines(oci: OciFixture): string[] {
+function traced(oci: OciFixture): string[] {
   return readFileSync(trace(oci), "utf8").split("\n").filter(Boolean);
 }
 
 forEachRuntime("hooks", (clause) => {
   clause("run in the order of the lifecycle", async (oci) => {
     const id = await oci.create("echo program >> /trace", tracing(oci));
-    expect(lines(oci)).toEqual(["prestart", "createRuntime", "createContainer"]);
+    expect(traced(oci)).toEqual(["prestart", "createRuntime", "createContainer"]);
     await oci.succeed("start", id);
     await oci.until(id, "stopped");
-    expect(lines(oci).slice(3)).toEqual(["startContainer", "program"]);
+    expect(traced(oci).slice(3)).toEqual(["startContainer", "program"]);
     await oci.succeed("delete", id);
-    expect(lines(oci).at(-1)).toBe("poststop");
+    expect(traced(oci).at(-1)).toBe("poststop");
   });
 
   clause("poststart hooks run after the start", async (oci) => {
     const file = trace(oci);
     const more = { poststart: [hook(`echo poststart >> ${file}`)] };
     const id = await oci.create("sleep 100", tracing(oci, more));
-    expect(lines(oci)).not.toContain("poststart");
+    expect(traced(oci)).not.toContain("poststart");
     await oci.succeed("start", id);
-    expect(lines(oci).slice(3).toSorted()).toEqual(["poststart", "startContainer"]);
+    expect(traced(oci).slice(3).toSorted()).toEqual(["poststart", "startContainer"]);
   });
 
   clause("run in the order of their list, with arguments and environment", async (oci) => {
@@ -69,19 +67,19 @@ forEachRuntime("hooks", (clause) => {
         ],
       }),
     );
-    expect(lines(oci).slice(0, 2)).toEqual(["one b", "two"]);
+    expect(traced(oci).slice(0, 2)).toEqual(["one b", "two"]);
     await oci.succeed("delete", "--force", id);
   });
 
   clause("get the state on their standard input", async (oci) => {
     const file = join(oci.directory, "state-in-hook");
     const id = await oci.create("sleep 100", (spec) => {
-      spec["annotations"] = { k: "v" };
-      spec["hooks"] = { createRuntime: [hook(`cat > ${file}`)] };
+      spec.annotations = { k: "v" };
+      spec.hooks = { createRuntime: [hook(`cat > ${file}`)] };
     });
     const seen = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
     const state = await oci.state(id);
-    expect(seen).toMatchObject({ id, bundle: state["bundle"], pid: state["pid"] });
+    expect(seen).toMatchObject({ id, bundle: state.bundle, pid: state.pid });
     expect(seen["annotations"]).toEqual({ k: "v" });
     expect(["creating", "created"]).toContain(String(seen["status"]));
   });
@@ -92,7 +90,7 @@ forEachRuntime("hooks", (clause) => {
       const file = join(oci.directory, "where");
       const script = `readlink /proc/self/ns/uts >> ${file}; readlink /proc/self/ns/mnt >> ${file}`;
       const id = await oci.create("sleep 100", (spec) => {
-        spec["hooks"] = { createRuntime: [hook(script)], createContainer: [hook(script)] };
+        spec.hooks = { createRuntime: [hook(script)], createContainer: [hook(script)] };
       });
       const { pid } = await oci.state(id);
       const link = (of: string, name: string): string =>
@@ -102,8 +100,8 @@ forEachRuntime("hooks", (clause) => {
       expect(readFileSync(file, "utf8").trim().split("\n")).toEqual([
         link("self", "uts"),
         link("self", "mnt"),
-        link(pid, "uts"),
-        link(pid, "mnt"),
+        link(String(pid), "uts"),
+        link(String(pid), "mnt"),
       ]);
     },
   );
@@ -114,7 +112,7 @@ forEachRuntime("hooks", (clause) => {
       const inner = join(oci.directory, "rootfs/tmp");
       const lines = await oci.lines("cat /tmp/from-hook", (spec) => {
         const script = `mount -t tmpfs none ${inner} && echo yes > ${inner}/from-hook`;
-        spec["hooks"] = { createContainer: [hook(script)] };
+        spec.hooks = { createContainer: [hook(script)] };
       });
       expect(lines).toEqual(["yes"]);
       expect(existsSync(join(inner, "from-hook"))).toBe(false);
@@ -124,7 +122,7 @@ forEachRuntime("hooks", (clause) => {
   clause("that fail before the start end the create, and nothing is left", async (oci) => {
     for (const kind of ["prestart", "createRuntime", "createContainer"]) {
       const error = await oci.refused((spec) => {
-        spec["hooks"] = { [kind]: [hook("echo because >&2; exit 3")] };
+        spec.hooks = { [kind]: [hook("echo because >&2; exit 3")] };
       });
       expect(error).toContain("because");
       expect(oci.groups()).toEqual([]);
@@ -133,13 +131,13 @@ forEachRuntime("hooks", (clause) => {
 
   clause("that take longer than their timeout are ended", async (oci) => {
     await oci.refused((spec) => {
-      spec["hooks"] = { prestart: [hook("exec sleep 30", { timeout: 1 })] };
+      spec.hooks = { prestart: [hook("exec sleep 30", { timeout: 1 })] };
     });
   });
 
   clause("a startContainer hook that fails keeps the program from running", async (oci) => {
     const id = await oci.create("touch /tmp/never", (spec) => {
-      spec["hooks"] = { startContainer: [{ path: "/bin/false", args: ["false"] }] };
+      spec.hooks = { startContainer: [{ path: "/bin/false", args: ["false"] }] };
     });
     await oci.oci(["start", id]);
     await oci.oci(["delete", "--force", id]);
@@ -148,7 +146,7 @@ forEachRuntime("hooks", (clause) => {
 
   clause("a hook that fails after the start ends the container", async (oci) => {
     const id = await oci.create("sleep 100", (spec) => {
-      spec["hooks"] = { poststart: [hook("exit 1")] };
+      spec.hooks = { poststart: [hook("exit 1")] };
     });
     const { pid } = await oci.state(id);
     await oci.fail("start", id);
@@ -168,13 +166,13 @@ forEachRuntime("hooks", (clause) => {
     await oci.succeed("start", id);
     await oci.until(id, "stopped");
     await oci.succeed("delete", id);
-    expect(lines(oci).at(-1)).toBe("last");
+    expect(traced(oci).at(-1)).toBe("last");
     await oci.fail("state", id);
   });
 
   clause("whose path is not absolute are refused", async (oci) => {
     await oci.refused((spec) => {
-      spec["hooks"] = { prestart: [{ path: "bin/true" }] };
+      spec.hooks = { prestart: [{ path: "bin/true" }] };
     });
   });
 });

@@ -13,14 +13,14 @@ forEachRuntime("create", (clause) => {
   clause("makes the container and does not run its program", async (oci) => {
     const id = oci.newId();
     const bundle = oci.bundle("touch /tmp/ran; sleep 100", (spec) => {
-      spec["annotations"] = { "org.tiffin.test": "1" };
+      spec.annotations = { "org.tiffin.test": "1" };
     });
     await oci.succeed("create", "--bundle", bundle, id);
     const state = await oci.state(id);
     expect(state).toMatchObject({ id, status: "created", bundle });
-    expect(state["ociVersion"]).toMatch(/^1\./);
-    expect(state["annotations"]).toEqual({ "org.tiffin.test": "1" });
-    expect(isAlive(state["pid"])).toBe(true);
+    expect(state.ociVersion).toMatch(/^1\./);
+    expect(state.annotations).toEqual({ "org.tiffin.test": "1" });
+    expect(isAlive(state.pid)).toBe(true);
     expect(existsSync(join(oci.directory, "rootfs/tmp/ran"))).toBe(false);
   });
 
@@ -45,7 +45,7 @@ forEachRuntime("create", (clause) => {
   clause("refuses a program that is not there, and leaves nothing", async (oci) => {
     const id = oci.newId();
     const bundle = oci.bundle("", (spec) => {
-      spec["process"].args = ["no-such-program"];
+      spec.process.args = ["no-such-program"];
     });
     const error = await oci.fail("create", "--bundle", bundle, id);
     expect(error).toContain("no-such-program");
@@ -57,7 +57,7 @@ forEachRuntime("create", (clause) => {
 
   clause("refuses a mount whose source is not there, and leaves nothing", async (oci) => {
     await oci.refused((spec) => {
-      spec["mounts"].push({ destination: "/x", source: "/no/such/path", options: ["bind"] });
+      spec.mounts.push({ destination: "/x", source: "/no/such/path", options: ["bind"] });
     });
     expect(oci.groups()).toEqual([]);
   });
@@ -77,7 +77,7 @@ forEachRuntime("create", (clause) => {
     const id = oci.newId();
     const file = join(oci.directory, "pid");
     await oci.succeed("create", "--bundle", oci.bundle("sleep 100"), "--pid-file", file, id);
-    expect(Number(readFileSync(file, "utf8"))).toBe((await oci.state(id))["pid"]);
+    expect(Number(readFileSync(file, "utf8"))).toBe((await oci.state(id)).pid);
   });
 });
 

@@ -19,18 +19,20 @@ function own(name: string): string {
     .trim();
 }
 
-function namespaces(change: (list: { type: string; path?: string }[]) => object[]) {
+function namespaces(
+  change: (list: { type: string; path?: string }[]) => { type: string; path?: string }[],
+) {
   return (spec: Spec): void => {
-    spec["linux"].namespaces = change(spec["linux"].namespaces);
+    spec.linux.namespaces = change(spec.linux.namespaces);
   };
 }
 
 const MAP = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 
 function withUser(spec: Spec): void {
-  spec["linux"].namespaces.push({ type: "user" });
-  spec["linux"].uidMappings = MAP;
-  spec["linux"].gidMappings = MAP;
+  spec.linux.namespaces.push({ type: "user" });
+  spec.linux.uidMappings = MAP;
+  spec.linux.gidMappings = MAP;
 }
 
 forEachRuntime("namespaces", (clause) => {
@@ -89,8 +91,8 @@ forEachRuntime("namespaces", (clause) => {
 
   clause("memory of the time namespace: offsets shift the clocks", async (oci) => {
     const change = (spec: Spec): void => {
-      spec["linux"].namespaces.push({ type: "time" });
-      spec["linux"].timeOffsets = { boottime: { secs: 1_000_000, nanosecs: 5 } };
+      spec.linux.namespaces.push({ type: "time" });
+      spec.linux.timeOffsets = { boottime: { secs: 1_000_000, nanosecs: 5 } };
     };
     const [line] = await oci.lines("cat /proc/uptime", change);
     const host = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
@@ -100,28 +102,28 @@ forEachRuntime("namespaces", (clause) => {
 
 forEachRuntime("names", (clause) => {
   clause("hostname is set", async (oci) => {
-    expect(await oci.lines("hostname", (spec) => (spec["hostname"] = "there"))).toEqual(["there"]);
+    expect(await oci.lines("hostname", (spec) => (spec.hostname = "there"))).toEqual(["there"]);
   });
 
   clause("domainname is set", async (oci) => {
-    const change = (spec: Spec) => (spec["domainname"] = "example.org");
+    const change = (spec: Spec) => (spec.domainname = "example.org");
     expect(await oci.lines("cat /proc/sys/kernel/domainname", change)).toEqual(["example.org"]);
   });
 
   clause("sysctls of its namespaces are set, and no others", async (oci) => {
     const change = (spec: Spec) =>
-      (spec["linux"].sysctl = { "net.ipv4.ip_forward": "1", "kernel.shmmni": "77" });
+      (spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shmmni": "77" });
     const script = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni";
     expect(await oci.lines(script, change)).toEqual(["1", "77"]);
-    await oci.refused((spec) => (spec["linux"].sysctl = { "kernel.panic": "7" }));
+    await oci.refused((spec) => (spec.linux.sysctl = { "kernel.panic": "7" }));
     await oci.refused((spec) => {
       namespaces((list) => list.filter(({ type }) => type !== "network"))(spec);
-      spec["linux"].sysctl = { "net.ipv4.ip_forward": "1" };
+      spec.linux.sysctl = { "net.ipv4.ip_forward": "1" };
     });
   });
 
   clause("a personality is set", async (oci) => {
-    const change = (spec: Spec) => (spec["linux"].personality = { domain: "LINUX32" });
+    const change = (spec: Spec) => (spec.linux.personality = { domain: "LINUX32" });
     expect(await oci.lines("uname -m", change)).toEqual(["i686"]);
   });
 });
@@ -134,14 +136,14 @@ forEachRuntime("cgroups", (clause) => {
 
   clause("are made at cgroupsPath, and hold the container", async (oci) => {
     let path = "";
-    const id = await oci.create("sleep 100", (spec) => (path = spec["linux"].cgroupsPath));
+    const id = await oci.create("sleep 100", (spec) => (path = spec.linux.cgroupsPath));
     const { pid } = await oci.state(id);
     expect(readFileSync(`/proc/${pid}/cgroup`, "utf8")).toContain(`:memory:${path}`);
   });
 
   clause("have the limits of resources", async (oci) => {
     const id = await oci.create("sleep 100", (spec) => {
-      Object.assign(spec["linux"].resources, {
+      Object.assign(spec.linux.resources, {
         memory: { limit: 64 << 20, reservation: 32 << 20 },
         cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: "0", mems: "0" },
         pids: { limit: 20 },
@@ -178,7 +180,7 @@ forEachRuntime("cgroups", (clause) => {
     const outcome = await oci.run(
       "dd if=/dev/zero of=/dev/null bs=200M count=1; echo $?",
       (spec) => {
-        spec["linux"].resources.memory = { limit: 32 << 20, swap: 32 << 20 };
+        spec.linux.resources["memory"] = { limit: 32 << 20, swap: 32 << 20 };
       },
     );
     expect(outcome.out.trim()).not.toBe("0");
@@ -188,8 +190,8 @@ forEachRuntime("cgroups", (clause) => {
     const lines = await oci.lines(
       "cat /sys/fs/cgroup/pids/pids.max; touch /sys/fs/cgroup/pids/x || echo ro",
       (spec) => {
-        spec["linux"].resources.pids = { limit: 33 };
-        spec["mounts"].push({
+        spec.linux.resources["pids"] = { limit: 33 };
+        spec.mounts.push({
           destination: "/sys/fs/cgroup",
           type: "cgroup",
           source: "cgroup",
@@ -220,7 +222,7 @@ forEachRuntime("seccomp", (clause) => {
   const filter =
     (syscalls: object[], more: object = {}) =>
     (spec: Spec) =>
-      (spec["linux"].seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls, ...more });
+      (spec.linux.seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls, ...more });
 
   clause("refuses calls with the error that is asked for", async (oci) => {
     const rule = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
@@ -256,7 +258,7 @@ forEachRuntime("seccomp", (clause) => {
 
   clause("allows only what is listed, with a default that refuses", async (oci) => {
     const change = (spec: Spec): void => {
-      spec["linux"].seccomp = {
+      spec.linux.seccomp = {
         defaultAction: "SCMP_ACT_ERRNO",
         defaultErrnoRet: 38,
         architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
@@ -283,7 +285,7 @@ forEachRuntime("seccomp", (clause) => {
     const rule = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
     const outcome = await oci.run("mkdir /tmp/d", (spec) => {
       filter([rule])(spec);
-      spec["process"].noNewPrivileges = false;
+      spec.process.noNewPrivileges = false;
     });
     expect(outcome.error).toContain("Operation not permitted");
   });

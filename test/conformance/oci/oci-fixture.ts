@@ -16,8 +16,56 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-// The tests write what the runtimes read: as loose as JSON.
-export type Spec = Record<string, any>;
+/** A config.json as the tests change it, also to what is wrong. */
+export interface Spec {
+  ociVersion: string;
+  root: { path: string; readonly?: boolean };
+  hostname?: string;
+  domainname?: string;
+  annotations?: Record<string, string>;
+  hooks?: Record<string, object[]>;
+  mounts: object[];
+  process: {
+    cwd: string;
+    args: string[];
+    env: string[];
+    user: { uid: number; gid: number; umask?: number; additionalGids?: number[] };
+    capabilities: Record<string, string[]>;
+    noNewPrivileges: boolean;
+    terminal?: boolean;
+    consoleSize?: object;
+    rlimits?: object[];
+    oomScoreAdj?: number;
+    scheduler?: unknown;
+    ioPriority?: object;
+    apparmorProfile?: string;
+  };
+  linux: {
+    cgroupsPath: string;
+    resources: Record<string, unknown>;
+    namespaces: { type: string; path?: string }[];
+    uidMappings?: object[];
+    gidMappings?: object[];
+    timeOffsets?: object;
+    devices?: object[];
+    sysctl?: Record<string, string>;
+    seccomp?: object;
+    personality?: object;
+    rootfsPropagation?: string;
+    maskedPaths?: string[];
+    readonlyPaths?: string[];
+  };
+}
+
+/** What `state` tells (runtime.md, "State"). */
+export interface State {
+  readonly ociVersion: string;
+  readonly id: string;
+  readonly pid: number;
+  readonly status: string;
+  readonly bundle: string;
+  readonly annotations?: Record<string, string>;
+}
 
 export interface Outcome {
   readonly status: number;
@@ -178,12 +226,12 @@ export class OciFixture {
     return id;
   }
 
-  async state(id: string): Promise<Record<string, any>> {
-    return JSON.parse(await this.succeed("state", id)) as Record<string, any>;
+  async state(id: string): Promise<State> {
+    return JSON.parse(await this.succeed("state", id)) as State;
   }
 
   async status(id: string): Promise<string> {
-    return String((await this.state(id))["status"]);
+    return (await this.state(id)).status;
   }
 
   /** Until a container's status is this one. */

@@ -1,12 +1,12 @@
 /** config.md, "Root" and "Mounts"; config-linux.md, devices, masks, propagation. */
 import { expect } from "bun:test";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Spec } from "./oci-fixture.ts";
 import { forEachRuntime } from "./runtimes.ts";
 
 function add(...mounts: object[]): (spec: Spec) => void {
-  return (spec) => spec["mounts"].push(...mounts);
+  return (spec) => spec.mounts.push(...mounts);
 }
 
 /** Options of the last mount at a place, as the container sees them. */
@@ -16,7 +16,7 @@ const OPTIONS = (place: string): string =>
 forEachRuntime("root", (clause) => {
   clause("is the root that was named, absolute or in the bundle", async (oci) => {
     expect(await oci.lines("cat /etc/passwd")).toHaveLength(2);
-    const bundle = oci.bundle("cat /marker", (spec) => (spec["root"].path = "rootfs"));
+    const bundle = oci.bundle("cat /marker", (spec) => (spec.root.path = "rootfs"));
     oci.makeRootfs(join(bundle, "rootfs"));
     writeFileSync(join(bundle, "rootfs/marker"), "mine\n");
     expect(await oci.succeed("run", "--bundle", bundle, oci.newId())).toBe("mine\n");
@@ -24,13 +24,13 @@ forEachRuntime("root", (clause) => {
 
   clause("can be written to, or not", async (oci) => {
     expect((await oci.run("touch /tmp/x")).status).toBe(0);
-    const outcome = await oci.run("touch /tmp/x", (spec) => (spec["root"].readonly = true));
+    const outcome = await oci.run("touch /tmp/x", (spec) => (spec.root.readonly = true));
     expect(outcome.status).not.toBe(0);
     expect(outcome.error).toContain("Read-only");
   });
 
   clause("refuses a root that is not there", async (oci) => {
-    await oci.refused((spec) => (spec["root"].path = "nowhere"));
+    await oci.refused((spec) => (spec.root.path = "nowhere"));
   });
 
   clause("is the only thing of the host's that is seen", async (oci) => {
@@ -173,7 +173,7 @@ forEachRuntime("devices", (clause) => {
     const lines = await oci.lines(
       "stat -c '%t %T %a %u %g' /dev/sub/fuse; echo x > /dev/null",
       (spec) => {
-        spec["linux"].devices = [
+        spec.linux.devices = [
           {
             path: "/dev/sub/fuse",
             type: "c",
@@ -191,7 +191,7 @@ forEachRuntime("devices", (clause) => {
 
   clause("a device path that holds another file is refused", async (oci) => {
     await oci.refused((spec) => {
-      spec["linux"].devices = [{ path: "/etc/passwd", type: "c", major: 1, minor: 3 }];
+      spec.linux.devices = [{ path: "/etc/passwd", type: "c", major: 1, minor: 3 }];
     });
   });
 
@@ -199,8 +199,8 @@ forEachRuntime("devices", (clause) => {
     const device = { path: "/dev/tun2", type: "c", major: 10, minor: 200, fileMode: 0o666 };
     const use = (allowed: object[]) =>
       oci.run("head -c 0 /dev/tun2", (spec) => {
-        spec["linux"].devices = [device];
-        spec["linux"].resources.devices = [{ allow: false, access: "rwm" }, ...allowed];
+        spec.linux.devices = [device];
+        spec.linux.resources["devices"] = [{ allow: false, access: "rwm" }, ...allowed];
       });
     expect((await use([])).error).toContain("Operation not permitted");
     const rule = { allow: true, type: "c", major: 10, minor: 200, access: "rwm" };
@@ -215,7 +215,7 @@ forEachRuntime("paths", (clause) => {
       (spec) => {
         mkdirSync(join(oci.directory, "rootfs/tmp/secret"), { recursive: true });
         writeFileSync(join(oci.directory, "rootfs/tmp/secret/x"), "");
-        spec["linux"].maskedPaths = ["/etc/passwd", "/tmp/secret", "/proc/keys", "/no/such"];
+        spec.linux.maskedPaths = ["/etc/passwd", "/tmp/secret", "/proc/keys", "/no/such"];
       },
     );
     expect(lines).toEqual(["0", "0", "0"]);
@@ -225,7 +225,7 @@ forEachRuntime("paths", (clause) => {
     const outcome = await oci.run(
       "echo 1 > /proc/sys/kernel/msgmax; touch /tmp/x && echo fine",
       (spec) => {
-        spec["linux"].readonlyPaths = ["/proc/sys", "/no/such"];
+        spec.linux.readonlyPaths = ["/proc/sys", "/no/such"];
       },
     );
     expect(outcome.error).toContain("Read-only");
@@ -236,10 +236,10 @@ forEachRuntime("paths", (clause) => {
     const script =
       "while read a b c d at f tag rest; do test $at = / && echo $tag; done < /proc/self/mountinfo; true";
     const tag = async (propagation: string): Promise<string> =>
-      (await oci.lines(script, (spec) => (spec["linux"].rootfsPropagation = propagation)))[0] ?? "";
+      (await oci.lines(script, (spec) => (spec.linux.rootfsPropagation = propagation)))[0] ?? "";
     expect(await tag("private")).toBe("-");
     expect(await tag("shared")).toMatch(/^shared:/);
     expect(await tag("unbindable")).toBe("unbindable");
-    await oci.refused((spec) => (spec["linux"].rootfsPropagation = "nonsense"));
+    await oci.refused((spec) => (spec.linux.rootfsPropagation = "nonsense"));
   });
 });
