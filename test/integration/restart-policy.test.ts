@@ -129,12 +129,12 @@ describe.skipIf(engineObstacle !== undefined)("a restart policy", () => {
       for (const verb of [["stop"], ["kill"], ["rm", "-f"]]) {
         await run("loop", "always", CRASHES);
         await backsOff("loop");
-        const waiting = engine.startClient("docker", ["wait", "loop"]);
-        const isTiffin = verb[0] === "kill";
-        await Bun.sleep(100);
-        if (isTiffin) await engine.tiffinOk(...verb, "loop");
+        // Its headers come once the wait is registered.
+        const url = "http://tiffin/containers/loop/wait";
+        const waiting = await fetch(url, { unix: engine.socket, method: "POST" });
+        if (verb[0] === "kill") await engine.tiffinOk(...verb, "loop");
         else await engine.dockerOk(...verb, "loop");
-        expect((await waiting.ended).stdout).toBe("3\n");
+        expect(await waiting.json()).toEqual({ StatusCode: 3 });
         if (verb[0] === "rm") continue;
         const { State, RestartCount } = await inspect("loop");
         expect(State).toMatchObject({ Status: "exited", Running: false, ExitCode: 3 });
