@@ -6,7 +6,7 @@ import type { JsonObject } from "./json-object.ts";
 import { carryStreams } from "./process-streams.ts";
 import { empty, json } from "./reply.ts";
 import type { EmptyReply, HijackReply, JsonReply, Reply } from "./reply.ts";
-import { parameter, readJson, type ApiRequest } from "./request.ts";
+import { parameter, queryFlag, readJson, type ApiRequest } from "./request.ts";
 import type { Route } from "./router.ts";
 import { encodeFrame } from "./stream-frames.ts";
 
@@ -50,12 +50,13 @@ async function startExec(request: ApiRequest): Promise<Reply> {
   const body = await readJson(request);
   const exec = request.engine.exec(parameter(request, "id"));
   const { tty } = exec.spec;
+  const timings = queryFlag(request, "timings");
   if (body.boolean("Detach")) {
-    await request.engine.startExec(exec.id, { detach: true, tty });
+    await request.engine.startExec(exec.id, { detach: true, tty, timings });
     return empty(200);
   }
   try {
-    const session = await request.engine.startExec(exec.id, { detach: false, tty });
+    const session = await request.engine.startExec(exec.id, { detach: false, tty, timings });
     return session === undefined ? empty(200) : sessionReply(request, exec, session);
   } catch (error) {
     if (!isTiffinError(error) || !keptFromRunning(request, exec, error)) throw error;

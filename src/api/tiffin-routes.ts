@@ -10,6 +10,7 @@ export const tiffinRoutes: readonly Route[] = [
   { method: "POST", path: "/tiffin/explain", handler: explain },
   { method: "POST", path: "/tiffin/containers/{name}/start", handler: startWithTimings },
   { method: "GET", path: "/tiffin/stats", handler: listStats },
+  { method: "GET", path: "/tiffin/exec/{id}/timings", handler: execTimings },
   { method: "GET", path: "/tiffin/check", handler: check },
   { method: "POST", path: "/tiffin/check", handler: check },
 ];
@@ -24,6 +25,11 @@ async function startWithTimings(request: ApiRequest): Promise<JsonReply> {
   const timings = queryFlag(request, "timings");
   const result = await request.engine.startContainer(parameter(request, "name"), { timings });
   return json({ steps: result.timings ?? [] });
+}
+
+/** Of an exec that was started with `?timings=1`; once. */
+function execTimings(request: ApiRequest): JsonReply {
+  return json({ steps: request.engine.takeExecTimings(parameter(request, "id")) });
 }
 
 /** Repairing is for POST alone: a GET changes nothing. */

@@ -8,6 +8,7 @@ import type { DueTimers } from "./due-timers.ts";
 import type { HostFacts } from "./engine.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { ExecTable } from "./exec-table.ts";
+import type { ExecTimings } from "./exec-timings.ts";
 import type { HealthMonitors } from "./health/health-monitors.ts";
 import type { HostDetails } from "./host-details.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
@@ -46,6 +47,7 @@ export interface EngineContext {
   /** Of containers that run, or that someone attached to before the start; and of execs. By ID. */
   readonly processes: Map<string, SupervisedProcess>;
   readonly cpuSamples: CpuSamples;
+  readonly execTimings: ExecTimings;
   /** An open descriptor's path of RUN/processes: short enough for the address of a unix socket. */
   readonly shortRunPath: string;
 }

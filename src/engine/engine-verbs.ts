@@ -75,6 +75,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     commitContainer: (request) => commitContainer(context, request),
     createExec: async (name, spec) => createExec(context, name, spec),
     startExec: (id, options) => startExec(context, id, options),
+    takeExecTimings: (id) => context.execTimings.take(execs.find(id).id),
     exec: (id) => execs.find(id),
     execs: (name) => execs.of(containers.find(name).id).map(({ id }) => id),
     resizeExec: async (id, rows, columns) => {

@@ -203,8 +203,10 @@ export interface Engine {
   /** `detach`: resolves once it runs, without a session. Else `session` carries its streams until it ends. */
   startExec(
     id: string,
-    options: { detach: boolean; tty: boolean },
+    options: { detach: boolean; tty: boolean; timings?: boolean },
   ): Promise<AttachSession | undefined>;
+  /** What the steps of an exec's start cost, once, when its start was asked for them. */
+  takeExecTimings(id: string): readonly ExplainedStep[];
   exec(id: string): Exec;
   /** Ids of the container's execs. */
   execs(name: string): string[];

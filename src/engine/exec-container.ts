@@ -6,6 +6,7 @@ import type { Session } from "./attach-session.ts";
 import { runDirectory } from "./container-directories.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { explainLaunched } from "./explain.ts";
 import { planExec } from "./plan-exec.ts";
 import { removeRunDirectory } from "./release-host-resources.ts";
 import { runningProcess } from "./stop-container.ts";
@@ -54,7 +55,7 @@ function requireRunning(context: EngineContext, container: StoredContainer): Sup
 export async function startExec(
   context: EngineContext,
   id: string,
-  options: { detach: boolean; tty: boolean },
+  options: { detach: boolean; tty: boolean; timings?: boolean },
 ): Promise<Session | undefined> {
   const exec = context.execs.find(id);
   if (exec.running || exec.exitCode !== null) {
@@ -82,6 +83,7 @@ export async function startExec(
       target,
     ]);
     faultPoint("exec:launched");
+    if (options.timings === true) context.execTimings.remember(exec.id, explainLaunched(launched));
     const pid = launched.report.register("pid");
     context.execs.update(exec.id, { pid });
     faultPoint("exec:running");

@@ -26,6 +26,7 @@ import { engineVerbs } from "./engine-verbs.ts";
 import { trashDirectory } from "./discard-directory.ts";
 import { EventHub } from "./event-hub.ts";
 import { ExecTable } from "./exec-table.ts";
+import { ExecTimings } from "./exec-timings.ts";
 import { watchHealth } from "./health/container-health.ts";
 import { HealthMonitors } from "./health/health-monitors.ts";
 import { HealthTable } from "./health/health-table.ts";
@@ -88,6 +89,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     lock: new KeyedLock(),
     processes: new Map(),
     cpuSamples: new CpuSamples(),
+    execTimings: new ExecTimings(),
     shortRunPath: `/proc/self/fd/${processes}`,
   };
   takeReserve(places);

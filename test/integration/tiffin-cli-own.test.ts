@@ -122,6 +122,16 @@ describe.skipIf(engineObstacle !== undefined)("tiffin", () => {
     expect(timed.stdout + timed.stderr).toMatch(/\d\.\d+ ms .*make it the root/);
   });
 
+  test("exec --timings prints the steps after the output, and keeps the status", async () => {
+    await engine.tiffinOk("run", "-d", "--name", "timed", "busybox", "sleep", "1000");
+    const words = ["exec", "--timings", "timed", "sh", "-c", "echo out; exit 3"];
+    const { status, stdout, stderr } = await engine.tiffin(words);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: "out\n" });
+    expect(stderr).toMatch(/\d\.\d+ ms .*run "sh"/);
+    expect(stderr).toMatch(/\d+ steps, \d+\.\d+ ms until the program ran/);
+    await engine.tiffinOk("rm", "-f", "timed");
+  });
+
   test("system check finds what has no owner, and --repair removes it", async () => {
     expect(await tiffin("system", "check")).toBe("Everything is where it should be");
     const id = "0123456789abcdef".repeat(4);

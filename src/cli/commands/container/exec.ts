@@ -19,6 +19,7 @@ const env = list("env", "Set environment variables", {
 const envFile = list("env-file", "Read in a file of environment variables", { local: true });
 const interactive = toggle("interactive", "Keep STDIN open even if not attached", { short: "i" });
 const privileged = toggle("privileged", "Give extended privileges to the command");
+const timings = toggle("timings", "Print what each step of the start cost");
 const tty = toggle("tty", "Allocate a pseudo-TTY", { short: "t" });
 const user = text("user", 'Username or UID (format: "<name|uid>[:<group|gid>]")', { short: "u" });
 const workdir = text("workdir", "Working directory inside the container", { short: "w" });
@@ -26,7 +27,7 @@ const workdir = text("workdir", "Working directory inside the container", { shor
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
   summary: "Execute a command in a running container",
-  flags: [detach, detachKeys, env, envFile, interactive, privileged, tty, user, workdir],
+  flags: [detach, detachKeys, env, envFile, interactive, privileged, timings, tty, user, workdir],
   operands: { atLeast: 2 },
   interspersed: false,
   inEngine: (given) => !given.get(interactive) && !given.get(tty),
@@ -56,15 +57,31 @@ async function run(context: Context): Promise<number> {
   const startBody = { Detach: given.get(detach), Tty: body.Tty, ...consoleSize };
   try {
     if (given.get(detach)) {
-      await context.api.run("POST", apiPath("exec", id, "start"), { body: startBody });
+      await context.api.run("POST", apiPath("exec", id, "start"), {
+        body: startBody,
+        query: timingsQuery(context),
+      });
+      await showTimings(context, id);
       return 0;
     }
-    return await runAttached(context, id, { body, startBody });
+    const status = await runAttached(context, id, { body, startBody });
+    await showTimings(context, id);
+    return status;
   } catch (error) {
     const status = startFailureStatus(error);
     // Only the program itself decides about 126 and 127; what else fails is docker's 1.
     throw status === 125 ? error : withExitStatus(error, status);
   }
+}
+
+function timingsQuery(context: Context): { timings?: number } {
+  return context.arguments.get(timings) ? { timings: 1 } : {};
+}
+
+async function showTimings(context: Context, id: string): Promise<void> {
+  if (!context.arguments.get(timings)) return;
+  const { showExecTimings } = await import("./plan.ts");
+  await showExecTimings(context, id);
 }
 
 function execBody(context: Context): ExecBody {
@@ -94,6 +111,7 @@ async function runAttached(
 ): Promise<number> {
   const stream = await context.api.hijack("POST", apiPath("exec", id, "start"), {
     body: startBody,
+    query: timingsQuery(context),
   });
   const options = {
     stdin: body.AttachStdin,

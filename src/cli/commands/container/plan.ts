@@ -47,6 +47,13 @@ export async function startWithTimings(context: Context, id: string): Promise<vo
   await context.warn(`${planText(steps)}\n`);
 }
 
+/** Prints what each step of an exec's start cost; it was started with `timings=1`. */
+export async function showExecTimings(context: Context, id: string): Promise<void> {
+  const answer = await context.api.json("GET", `/tiffin${apiPath("exec", id, "timings")}`);
+  const { steps } = answer as { steps: PlannedStep[] };
+  await context.warn(`${planText(steps)}\n`);
+}
+
 /** A plan for reading: steps in their order, by the process that makes them; times when there are any. */
 export function planText(steps: readonly PlannedStep[]): string {
   const hasTimes = steps.some(({ nanoseconds }) => nanoseconds !== undefined);
