@@ -12,7 +12,7 @@ import { holdVolume, volumeNames, volumePoints } from "./volume-users.ts";
 /**
  * Makes the volumes of a container that is being made, and fills the new ones from its image. They are bound to the
  * container until {@link keepVolumes}: when it does not come to be, they go (`undoVolumes`, or recovery).
- * @throws invalid-argument (name, options, an anonymous volume where the image has a file); not-found (volumes-from)
+ * @throws invalid-argument (name, options, a volume where the image has a file); not-found (volumes-from)
  */
 export async function prepareVolumes(
   context: EngineContext,
@@ -43,7 +43,7 @@ async function prepareVolume(
   }
   const volume = context.volumes.withName(name) ?? makeFor(context, container.id, point);
   await withImagePath(layers, target, async (found) => {
-    if (found.kind === "file" && point.asked === "image") throw fileThere(target);
+    if (found.kind === "file" && !point.volume?.subpath) throw fileThere(target);
     if (found.kind !== "directory" || !isFilledAtCreate(context, volume, point)) return;
     const lasting = !(point.anonymous && container.spec.autoRemove);
     await fillVolume(context, name, { directory: found.directory, lasting });

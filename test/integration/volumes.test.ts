@@ -203,16 +203,12 @@ describe.skipIf(engineObstacle !== undefined)("volumes", () => {
     });
 
     it("refuse the place of a file, and leave nothing", async () => {
-      const { status, stderr } = await failing(
-        "-v",
-        "made:/m",
-        "-v",
-        "/etc/passwd",
-        "busybox",
-        "true",
-      );
-      expect(status).toBe(125);
-      expect(stderr).toContain("cannot mount volume over existing file, file exists /etc/passwd");
+      for (const volume of ["/etc/passwd", "fresh:/etc/passwd"]) {
+        const { status, stderr } = await failing("-v", "made:/m", "-v", volume, "busybox", "true");
+        expect(status).toBe(125);
+        expect(stderr).toContain("cannot mount volume over existing file, file exists /etc/passwd");
+      }
+      expect(await engine.tiffinOk("ps", "-aq")).toBe("");
       expect(await names()).toEqual([]);
     });
   });
