@@ -1,3 +1,4 @@
+import type { AttachSession } from "../engine/types.ts";
 import { outputType } from "./container-logs.ts";
 import { carryStreams } from "./process-streams.ts";
 import type { HijackReply } from "./reply.ts";
@@ -5,6 +6,30 @@ import { parameter, queryFlag, queryString, type ApiRequest } from "./request.ts
 
 /** `POST /containers/{name}/attach`: errors come before the upgrade, as plain answers. */
 export async function attachContainer(request: ApiRequest): Promise<HijackReply> {
+  const { session, stdin, tty } = await openSession(request);
+  return {
+    kind: "hijack",
+    contentType: outputType(request, tty),
+    run: (connection) => carryStreams(session, connection, { tty, stdin }),
+    abandon: () => session.close(),
+  };
+}
+
+/** `GET /containers/{name}/attach/ws`: for browsers. As docker's it tells the two outputs apart by nothing. */
+export async function attachWebsocket(request: ApiRequest): Promise<HijackReply> {
+  const { session, stdin } = await openSession(request);
+  return {
+    kind: "hijack",
+    contentType: "",
+    isWebsocket: true,
+    run: (connection) => carryStreams(session, connection, { tty: true, stdin }),
+    abandon: () => session.close(),
+  };
+}
+
+async function openSession(
+  request: ApiRequest,
+): Promise<{ session: AttachSession; stdin: boolean; tty: boolean }> {
   const { engine } = request;
   const container = engine.container(parameter(request, "name"));
   const stdin = queryFlag(request, "stdin");
@@ -16,11 +41,5 @@ export async function attachContainer(request: ApiRequest): Promise<HijackReply>
     stream: queryFlag(request, "stream"),
     detachKeys: queryString(request, "detachKeys"),
   });
-  const { tty } = container.spec;
-  return {
-    kind: "hijack",
-    contentType: outputType(request, tty),
-    run: (connection) => carryStreams(session, connection, { tty, stdin }),
-    abandon: () => session.close(),
-  };
+  return { session, stdin, tty: container.spec.tty };
 }

@@ -9,7 +9,7 @@ import {
 import type { WaitCondition, WaitResult } from "../engine/types.ts";
 import { isAtLeast } from "./api-version.ts";
 import { archiveRoutes } from "./container-archive.ts";
-import { attachContainer } from "./container-attach.ts";
+import { attachContainer, attachWebsocket } from "./container-attach.ts";
 import { readContainerSpec } from "./container-config.ts";
 import { formatInspect } from "./container-json.ts";
 import { containerSizes, listContainers, unlessMissing } from "./container-list.ts";
@@ -34,6 +34,7 @@ export const containerRoutes: readonly Route[] = [
   { method: "POST", path: "/containers/{name}/kill", handler: killContainer },
   { method: "POST", path: "/containers/{name}/wait", handler: waitContainer },
   { method: "POST", path: "/containers/{name}/attach", handler: attachContainer },
+  { method: "GET", path: "/containers/{name}/attach/ws", handler: attachWebsocket },
   { method: "POST", path: "/containers/{name}/resize", handler: resizeContainer },
   { method: "DELETE", path: "/containers/{name}", handler: removeContainer },
   ...archiveRoutes,

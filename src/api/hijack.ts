@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import type { HijackedConnection } from "./reply.ts";
+import { acceptKey, overWebsocket } from "./websocket.ts";
 
 /*
  * The one module for connections that leave HTTP. Bun 1.4.5 and Node 24 agree when connections are handed to the HTTP
@@ -71,6 +72,18 @@ export function acceptUpgrade(
     `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
   );
   return connection(socket, socket, signal);
+}
+
+/** Says 101 as a websocket's server; messages carry what else goes raw. @throws invalid-argument when it is not asked for */
+export function acceptWebsocket(
+  { request, socket }: Upgrade,
+  signal: AbortSignal,
+): HijackedConnection {
+  const key = acceptKey(request.headers["sec-websocket-key"]);
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key}\r\n\r\n`,
+  );
+  return overWebsocket(connection(socket, socket, signal));
 }
 
 /**

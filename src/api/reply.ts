@@ -45,6 +45,8 @@ export interface Sink {
 export interface HijackReply {
   readonly kind: "hijack";
   readonly contentType: string;
+  /** The client's bytes and ours go in messages of a websocket; without it they are raw. */
+  readonly isWebsocket?: boolean;
   readonly run: (connection: HijackedConnection) => Promise<void>;
   /** Called instead of `run` when the client left before the connection was handed over. */
   readonly abandon: () => void;

@@ -4,16 +4,25 @@ import { chmodSync, existsSync, unlinkSync } from "node:fs";
 import { connect, createServer as createNetServer } from "node:net";
 import type { Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
-import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
+import { invalidArgument, isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import { explainExhaustion } from "../base/exhaustion.ts";
 import type { Engine } from "../engine/engine.ts";
 import { formatApiVersion, maximumApiVersion, splitVersion } from "./api-version.ts";
 import { errorReply } from "./error-reply.ts";
-import { acceptUpgrade, plainConnection, upgrade, upgradeBody, writeAndDrain } from "./hijack.ts";
+import {
+  acceptUpgrade,
+  acceptWebsocket,
+  plainConnection,
+  type Upgrade,
+  upgrade,
+  upgradeBody,
+  writeAndDrain,
+} from "./hijack.ts";
 import { productVersion } from "./product.ts";
-import type { HijackedConnection, Reply, StreamReply } from "./reply.ts";
+import type { HijackedConnection, HijackReply, Reply, StreamReply } from "./reply.ts";
 import { apiRoutes } from "./routes.ts";
 import { type Route, type Router, router } from "./router.ts";
+import { closeFrame } from "./websocket.ts";
 
 export interface ServeOptions {
   /** Path of a unix socket to make, or the descriptor of one that listens already (socket activation). */
@@ -110,6 +119,13 @@ async function answerRequest(
   if (gone.signal.aborted) return abandon(reply);
   for (const [name, value] of Object.entries(commonHeaders())) response.setHeader(name, value);
   if (reply.kind === "stream") return sendStream(reply, request, response);
+  if (reply.kind === "hijack" && reply.isWebsocket === true) {
+    reply.abandon();
+    const refused = encode(notWebsocket());
+    response.writeHead(400, refused.headers);
+    response.end(refused.body);
+    return;
+  }
   if (reply.kind === "hijack") {
     const connection = plainConnection(request, response, {
       contentType: reply.contentType,
@@ -149,10 +165,28 @@ async function answerUpgrade(
   const reply = await handle(serving, { request, body, signal });
   if (gone.signal.aborted) return abandon(reply);
   if (reply.kind === "hijack") {
+    if (reply.isWebsocket === true) return carryWebsocket(reply, asked, signal);
     const connection = acceptUpgrade(asked, reply.contentType, signal);
     return carry(reply.run(connection), () => socket.end());
   }
   return carry(sendRaw(reply, socket, signal), () => socket.end());
+}
+
+async function carryWebsocket(
+  reply: HijackReply,
+  asked: Upgrade,
+  signal: AbortSignal,
+): Promise<void> {
+  const { socket } = asked;
+  if (asked.request.headers["sec-websocket-key"] === undefined) {
+    reply.abandon();
+    return carry(sendRaw(notWebsocket(), socket, signal), () => socket.end());
+  }
+  return carry(reply.run(acceptWebsocket(asked, signal)), () => socket.end(closeFrame()));
+}
+
+function notWebsocket(): PlainReply {
+  return errorReply(invalidArgument("This is for clients that speak the websocket protocol"));
 }
 
 interface Incoming {

@@ -6,7 +6,6 @@ import type { Handler, Route } from "./router.ts";
 
 /** Docker's operations that are not there yet: a client gets a clear no instead of "page not found". */
 const notYet: readonly (readonly [method: string, path: string])[] = [
-  ["GET", "/containers/{name}/attach/ws"],
   ["POST", "/build"],
   ["POST", "/session"],
   ["POST", "/grpc"],
