@@ -79,7 +79,10 @@ export interface Command {
   readonly usage: string;
   /** One line, without a period. */
   readonly summary: string;
+  /** Lines of shell: a comment that says what for, then the command. */
   readonly examples?: string;
+  /** When it is not just 0, and 1 for a failure: what each status means. */
+  readonly exitStatus?: Readonly<Record<string, string>>;
   readonly flags: readonly Flag[];
   readonly operands: OperandCount;
   /** False: the first operand ends the flags. Default true. */

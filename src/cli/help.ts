@@ -20,10 +20,20 @@ export function commandHelp(
   const names = aliases(entry);
   if (names.length > 1)
     parts.push(`Aliases:\n  ${names.map((name) => `tiffin ${name}`).join(", ")}`);
-  if (command.examples !== undefined) parts.push(`Examples:\n${command.examples}`);
+  if (command.examples !== undefined) parts.push(`Examples:\n${indented(command.examples)}`);
   const flags = flagUsages(command.flags, columns);
   if (flags !== "") parts.push(`Options:\n${flags}`);
+  if (command.exitStatus !== undefined) {
+    const rows = Object.entries(command.exitStatus).map(
+      ([status, when]) => `${status.padEnd(6)}${when}`,
+    );
+    parts.push(`Exit status:\n${indented(rows.join("\n"))}`);
+  }
   return `${parts.join("\n\n")}\n`;
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
 }
 
 export function usageLine(calledAs: string, command: Command): string {

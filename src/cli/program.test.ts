@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { COMMANDS } from "./command-table.ts";
+import { COMMANDS, find } from "./command-table.ts";
 import { describe as describeError } from "./failure.ts";
 import { TiffinError } from "../base/error.ts";
+import { parse } from "./grammar.ts";
 import { parseHost } from "./host.ts";
+import { wrongCount } from "./program.ts";
 import { testProgram } from "./program-fixture.ts";
 
 const run = (...words: string[]): ReturnType<typeof testProgram> =>
@@ -81,6 +83,40 @@ test("every command describes itself, and no flag's letter is taken twice", asyn
     const help = await run(...entry.path.split(" "), "--help");
     expect(help.out).toStartWith(`Usage:  tiffin ${`${entry.path} ${command.usage}`.trimEnd()}\n`);
     expect(Math.max(...help.out.split("\n").map((line) => line.length))).toBeLessThan(130);
+  }
+});
+
+/** The words of each `tiffin …` in lines of shell; what is quoted is one word. */
+function commandsIn(examples: string): string[][] {
+  return examples
+    .split("\n")
+    .filter((line) => !line.startsWith("#"))
+    .map((line) => /\$\((tiffin [^)]*)\)/.exec(line)?.[1] ?? line)
+    .flatMap((line) => line.split(/ \| | ssh other /))
+    .filter((part) => part.startsWith("tiffin "))
+    .map((part) => {
+      const words = part.replace(/[<>].*$/, "").match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+      return words.slice(1).map((word) => word.replaceAll(/['"]/g, ""));
+    });
+}
+
+test("every command has examples, and each of them is a command line that the grammar takes", async () => {
+  for (const { path, hidden, load } of COMMANDS) {
+    const { command } = await load();
+    if (hidden === true) continue;
+    const examples = commandsIn(command.examples ?? "");
+    expect({ path, examples: examples.length > 0 }).toEqual({ path, examples: true });
+    for (const words of examples) {
+      const found = find(words.slice(words[0] === "--context" ? 2 : 0));
+      expect({ path, words, found: found !== undefined }).toEqual({ path, words, found: true });
+      const it = await found?.entry.load();
+      const interspersed = it?.command.interspersed ?? true;
+      const parsed = parse(found?.rest ?? [], it?.command.flags ?? [], { interspersed });
+      expect({ words, kind: parsed.kind }).toEqual({ words, kind: "arguments" });
+      const count = parsed.kind === "arguments" ? parsed.arguments.operands.length : -1;
+      const wrong = wrongCount(it?.command.operands ?? { atLeast: 0 }, count);
+      expect({ words, wrong }).toEqual({ words, wrong: undefined });
+    }
   }
 });
 

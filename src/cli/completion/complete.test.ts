@@ -75,6 +75,9 @@ describe("complete()", () => {
       expect(await complete(words, names)).toEqual({ candidates: [], files: true });
     }
     expect((await complete(["rm", ""], names)).files).toBe(false);
+    const copy = await complete(["cp", ""], names);
+    expect(copy.candidates.map(({ value }) => value)).toEqual(["container-a:", "container-b:"]);
+    expect(copy.files).toBe(true);
   });
 });
 

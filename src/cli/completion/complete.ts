@@ -17,7 +17,9 @@ export interface Completion {
 }
 
 /** Looks names up: of containers, images and so on. */
-export type Names = (kind: Exclude<Kind, object | "file" | "none">) => Promise<Candidate[]>;
+export type Names = (
+  kind: Exclude<Kind, object | "file" | "path" | "none">,
+) => Promise<Candidate[]>;
 
 const NOTHING: Completion = { candidates: [], files: false };
 
@@ -146,6 +148,11 @@ async function values(flag: Flag, prefix: string, names: Names): Promise<Complet
 async function ofKind(kind: Kind, names: Names): Promise<Completion> {
   if (kind === "none") return NOTHING;
   if (kind === "file") return { candidates: [], files: true };
+  if (kind === "path") {
+    const containers = await names("container");
+    const candidates = containers.map((one) => ({ ...one, value: `${one.value}:` }));
+    return { candidates, files: true };
+  }
   if (typeof kind !== "object") return { candidates: await names(kind), files: false };
   return { candidates: kind.words.map((value) => ({ value, description: "" })), files: false };
 }

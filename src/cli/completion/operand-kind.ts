@@ -10,6 +10,8 @@ export type Kind =
   | "network"
   | "context"
   | "any"
+  /** `CONTAINER:PATH`, or a file here. */
+  | "path"
   | "file"
   | "none"
   | { readonly words: readonly string[] };
@@ -17,12 +19,13 @@ export type Kind =
 /** What a word of a usage line stands for. */
 const KINDS: readonly (readonly [pattern: RegExp, kind: Kind])[] = [
   [/^NAME\|ID/, "any"],
+  [/^(CONTAINER:|SRC_PATH|DEST_PATH)/, "path"],
   [/^CONTAINER/, "container"],
   [/^(IMAGE|SOURCE_IMAGE|TARGET_IMAGE|REPOSITORY)/, "image"],
   [/^VOLUME/, "volume"],
   [/^NETWORK/, "network"],
   [/^CONTEXT/, "context"],
-  [/^(file|FILE|PATH|SRC_PATH|DEST_PATH|BUNDLE)/, "file"],
+  [/^(file|FILE|PATH|BUNDLE)/, "file"],
 ];
 
 /** Commands that only make sense for containers that run, or that do not. */

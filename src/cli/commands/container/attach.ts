@@ -16,6 +16,10 @@ const sigProxy = toggle("sig-proxy", "Proxy all received signals to the process"
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER",
   summary: "Attach local standard input, output, and error streams to a running container",
+  examples: `# Back at a container's terminal; leave it again with ctrl-p ctrl-q
+tiffin attach web
+# Watch only: no input, no signals
+tiffin attach --no-stdin --sig-proxy=false web`,
   flags: [detachKeys, noStdin, sigProxy],
   operands: { exactly: 1 },
   run,

@@ -12,6 +12,8 @@ const pause = toggle("pause", "Pause container during commit", { short: "p", ini
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
   summary: "Create a new image from a container's changes",
+  examples: `# A container's changes as an image, with another command
+tiffin commit --change 'CMD ["nginx", "-g", "daemon off;"]' web site:v2`,
   flags: [author, change, message, pause],
   operands: { atLeast: 1 },
   interspersed: false,

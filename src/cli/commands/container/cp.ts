@@ -27,14 +27,13 @@ export const command: Command = {
   usage:
     "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\ttiffin cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
   summary: "Copy files/folders between a container and the local filesystem",
-  examples: `Use '-' as the source to read a tar archive from stdin
-and extract it to a directory destination in a container.
-Use '-' as the destination to stream a tar archive of a
-container source to stdout.
-
-  tiffin cp web:/etc/nginx .                 the directory, into this one
-  tiffin cp site/. web:/usr/share/nginx/html what is in site, into the container's directory
-  tiffin cp web:/var/log - | tar t           what a copy would hold`,
+  examples: `# A directory of the container's, into this one
+tiffin cp web:/etc/nginx .
+# What is in site, into the container's directory
+tiffin cp site/. web:/usr/share/nginx/html
+# '-' is a tar archive, from standard input or to standard output
+tiffin cp web:/var/log - | tar t
+tar c site | tiffin cp - web:/srv`,
   flags: [archive, followLink, quiet],
   operands: { exactly: 2 },
   run,

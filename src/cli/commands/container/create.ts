@@ -4,6 +4,9 @@ import { CREATION_FLAGS, createContainer, mayRunInEngine, readWanted } from "./c
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
   summary: "Create a new container",
+  examples: `# Made now, started later; --help of run has more about the options
+tiffin create --name web -p 8080:80 nginx
+tiffin start web`,
   flags: CREATION_FLAGS,
   operands: { atLeast: 1 },
   interspersed: false,

@@ -4,6 +4,8 @@ import type { Command, Context } from "../../command.ts";
 export const command: Command = {
   usage: "CONTAINER",
   summary: "Inspect changes to files or directories on a container's filesystem",
+  examples: `# What changed since the image: A added, C changed, D deleted
+tiffin diff web`,
   flags: [],
   operands: { exactly: 1 },
   inEngine: () => true,

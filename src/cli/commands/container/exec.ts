@@ -27,6 +27,18 @@ const workdir = text("workdir", "Working directory inside the container", { shor
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
   summary: "Execute a command in a running container",
+  examples: `# A shell in a running container
+tiffin exec -it web sh
+# As another user, elsewhere, with a variable more
+tiffin exec -u 1000 -w /srv -e DEBUG=1 web ./check
+# Into a program, and out of it
+tiffin exec -i db psql <dump.sql`,
+  exitStatus: {
+    "0-255": "that of the program; 128 and more: it was ended by signal N-128",
+    "125": "the engine itself failed, or the command line is wrong",
+    "126": "the program cannot be executed",
+    "127": "the program is not there",
+  },
   flags: [detach, detachKeys, env, envFile, interactive, privileged, timings, tty, user, workdir],
   operands: { atLeast: 2 },
   interspersed: false,

@@ -11,6 +11,9 @@ const output = text("output", "Write to a file, instead of STDOUT", { short: "o"
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER",
   summary: "Export a container's filesystem as a tar archive",
+  examples: `# A container's whole file system, without its history
+tiffin export web | tar -t
+tiffin export -o web.tar web`,
   flags: [output],
   operands: { exactly: 1 },
   run,

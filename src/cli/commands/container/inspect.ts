@@ -10,6 +10,10 @@ const size = toggle("size", "Display total file sizes", { short: "s" });
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Display detailed information on one or more containers",
+  examples: `# One fact
+tiffin inspect -f '{{.State.Pid}}' web
+# All mounts, a line each
+tiffin container inspect -f '{{range .Mounts}}{{.Source}} {{.Destination}}{{"\\n"}}{{end}}' web`,
   flags: [AS_FLAG, format, size],
   operands: { atLeast: 1 },
   inEngine: () => true,

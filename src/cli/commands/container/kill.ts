@@ -8,6 +8,10 @@ const signal = text("signal", "Signal to send to the container", { short: "s" })
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Kill one or more running containers",
+  examples: `# At once
+tiffin kill web
+# A signal that the program understands
+tiffin kill -s HUP web`,
   flags: [signal],
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -24,6 +24,10 @@ const until = text(
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER",
   summary: "Fetch the logs of a container",
+  examples: `# The last lines, and what comes
+tiffin logs -f --tail 100 web
+# Of one hour, with times
+tiffin logs -t --since 2026-11-24T06:00:00Z --until 2026-11-24T07:00:00Z web`,
   flags: [details, follow, since, tail, timestamps, until],
   operands: { exactly: 1 },
   run,

@@ -30,6 +30,12 @@ const size = toggle("size", "Display total file sizes", { short: "s" });
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "List containers",
+  examples: `# Those that run; all of them; their names alone
+tiffin ps
+tiffin ps -a
+tiffin ps --format '{{.Names}}'
+# Those that ended with a failure
+tiffin ps -a --filter status=exited --filter exited=1`,
   flags: [all, filter, format, last, latest, noTrunc, quiet, size],
   operands: { exactly: 0 },
   inEngine: () => true,

@@ -5,6 +5,9 @@ import { forEachOperand } from "./parallel.ts";
 export const command: Command = {
   usage: "CONTAINER [CONTAINER...]",
   summary: "Pause all processes within one or more containers",
+  examples: `# Everything in it stands still, in memory
+tiffin pause web
+tiffin unpause web`,
   flags: [],
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -7,6 +7,8 @@ import { messageOf } from "../../../base/error.ts";
 export const command: Command = {
   usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
   summary: "List port mappings or a specific mapping for the container",
+  examples: `# Where port 80 of the container is to be reached
+tiffin port web 80/tcp`,
   flags: [],
   operands: { between: [1, 2] },
   inEngine: () => true,

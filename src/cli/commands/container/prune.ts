@@ -15,6 +15,10 @@ const filter = pruneFilter("until=<timestamp>");
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Remove all stopped containers",
+  examples: `# What would go
+tiffin container prune --dry-run
+# Those that ended more than a day ago, without asking
+tiffin container prune -f --filter until=24h`,
   flags: [dryRun, filter, force],
   operands: { exactly: 0 },
   inEngine: (given) => given.get(force) || given.get(dryRun),

@@ -5,6 +5,8 @@ import { describe, failure } from "../../failure.ts";
 export const command: Command = {
   usage: "CONTAINER NEW_NAME",
   summary: "Rename a container",
+  examples: `# The address and the files stay as they are
+tiffin rename web web-old`,
   flags: [],
   operands: { exactly: 2 },
   inEngine: () => true,

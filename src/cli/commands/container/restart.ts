@@ -6,7 +6,7 @@ import { STOP_FLAGS, stopQuery } from "./stop-options.ts";
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Restart one or more containers",
-  examples: "tiffin restart --timeout 3 web",
+  examples: "# With three seconds to end by itself\ntiffin restart --timeout 3 web",
   flags: STOP_FLAGS,
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -16,6 +16,10 @@ const volumes = toggle("volumes", "Remove anonymous volumes associated with the 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Remove one or more containers",
+  examples: `# Also when it runs
+tiffin rm -f web
+# With its anonymous volumes
+tiffin rm -v web`,
   flags: [force, link, volumes],
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -32,6 +32,22 @@ const OWN_FLAGS: readonly Flag[] = [detach, detachKeys, sigProxy, explain, dryRu
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
   summary: "Create and run a new container from an image",
+  examples: `# A program with a terminal; nothing is left of it
+tiffin run --rm -it debian bash
+# In the background, with a name, a port, a limit and a volume
+tiffin run -d --name web -p 8080:80 --memory 256m -v site:/srv nginx
+# On your files, and what it makes is yours
+tiffin run --rm -v "$PWD":/work:me -w /work node npm test
+# Each system call and its reason; the same without doing it; what each costs
+tiffin run --explain --rm hello
+tiffin run --dry-run --rm hello
+tiffin run --timings --rm hello`,
+  exitStatus: {
+    "0-255": "that of the program; 128 and more: it was ended by signal N-128",
+    "125": "the engine itself failed, or the command line is wrong",
+    "126": "the program cannot be executed",
+    "127": "the program is not there",
+  },
   flags: [...CREATION_FLAGS, ...OWN_FLAGS],
   operands: { atLeast: 1 },
   interspersed: false,

@@ -14,6 +14,12 @@ const detachKeys = text("detach-keys", "Override the key sequence for detaching 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Start one or more stopped containers",
+  examples: `# Again, and see what it says
+tiffin start -a web`,
+  exitStatus: {
+    "0": "all are started; with --attach that of the program",
+    "1": "one could not be started",
+  },
   flags: [attach, interactive, detachKeys],
   operands: { atLeast: 1 },
   inEngine: (given) => !given.get(attach) && !given.get(interactive),

@@ -17,6 +17,11 @@ const pressure = toggle(
 export const command: Command = {
   usage: "[OPTIONS] [CONTAINER...]",
   summary: "Display a live stream of container(s) resource usage statistics",
+  examples: `# Live; once, in a form of one's own
+tiffin stats
+tiffin stats --no-stream --format '{{.Name}} {{.MemUsage}}'
+# What containers have to wait for
+tiffin stats --pressure`,
   flags: [all, format, noStream, noTrunc, pressure],
   operands: { atLeast: 0 },
   inEngine: (given) => given.get(noStream),

@@ -6,6 +6,8 @@ import { STOP_FLAGS, stopQuery } from "./stop-options.ts";
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Stop one or more running containers",
+  examples: `# With a minute to end by itself
+tiffin stop -t 60 web`,
   flags: STOP_FLAGS,
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -8,7 +8,8 @@ const LAYOUT = { minimum: 20, padding: 3 };
 export const command: Command = {
   usage: "CONTAINER [ps OPTIONS]",
   summary: "Display the running processes of a container",
-  examples: "tiffin top web\ntiffin top web -o pid,user,args\ntiffin top web aux",
+  examples:
+    "# Its processes, as ps shows them on the host\ntiffin top web\ntiffin top web -o pid,user,args\ntiffin top web aux",
   flags: [],
   operands: { atLeast: 1 },
   interspersed: false,

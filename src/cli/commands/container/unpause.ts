@@ -5,6 +5,7 @@ import { forEachOperand } from "./parallel.ts";
 export const command: Command = {
   usage: "CONTAINER [CONTAINER...]",
   summary: "Unpause all processes within one or more containers",
+  examples: `tiffin unpause web`,
   flags: [],
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -12,7 +12,7 @@ export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Update configuration of one or more containers",
   examples:
-    "tiffin update --memory 512m --memory-swap 1g web\ntiffin update --restart unless-stopped web db",
+    "# Limits and policies, also of what runs\ntiffin update --memory 512m --memory-swap 1g web\ntiffin update --restart unless-stopped web db",
   flags: [...CHANGEABLE_FLAGS, restart],
   operands: { atLeast: 1 },
   inEngine: () => true,

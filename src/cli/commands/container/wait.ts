@@ -5,6 +5,8 @@ import { waitForExit } from "./exit-status.ts";
 export const command: Command = {
   usage: "CONTAINER [CONTAINER...]",
   summary: "Block until one or more containers stop, then print their exit codes",
+  examples: `# The exit status of a container that runs in the background
+status=$(tiffin wait job)`,
   flags: [],
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -23,6 +23,8 @@ const quiet = toggle("quiet", "Only show image IDs", { short: "q" });
 export const command: Command = {
   usage: "[OPTIONS] IMAGE",
   summary: "Show the history of an image",
+  examples: `# What each layer of an image is from, in full
+tiffin history --no-trunc nginx`,
   flags: [format, human, noTrunc, platform, quiet],
   operands: { exactly: 1 },
   inEngine: () => true,

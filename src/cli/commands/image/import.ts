@@ -10,6 +10,10 @@ const platform = text("platform", "Set platform if server is multi-platform capa
 export const command: Command = {
   usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
   summary: "Import the contents from a tarball to create a filesystem image",
+  examples: `# A root file system becomes an image
+tar -C rootfs -c . | tiffin import - mine:latest
+# With a command
+tiffin import -c 'CMD ["/bin/sh"]' rootfs.tar mine:latest`,
   flags: [change, message, platform],
   operands: { atLeast: 1 },
   run,

@@ -8,6 +8,8 @@ const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   summary: "Display detailed information on one or more images",
+  examples: `# What it runs
+tiffin image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' nginx`,
   flags: [format],
   operands: { atLeast: 1 },
   inEngine: () => true,

@@ -14,6 +14,9 @@ const quiet = toggle("quiet", "Suppress the load output", { short: "q" });
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Load an image from a tar archive or STDIN",
+  examples: `# What docker save or an OCI tool wrote
+tiffin load -i images.tar
+docker save nginx | tiffin load`,
   flags: [input, platform, quiet],
   operands: { exactly: 0 },
   run,

@@ -15,6 +15,10 @@ const quiet = toggle("quiet", "Only show image IDs", { short: "q" });
 export const command: Command = {
   usage: "[OPTIONS] [REPOSITORY[:TAG]]",
   summary: "List images",
+  examples: `# All tags of one repository
+tiffin images nginx
+# Those that have no name any more
+tiffin images --filter dangling=true`,
   flags: [all, digests, filter, format, noTrunc, quiet],
   operands: { atMost: 1 },
   inEngine: () => true,

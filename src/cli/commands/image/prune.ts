@@ -17,6 +17,9 @@ const filter = pruneFilter("until=<timestamp>");
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Remove unused images",
+  examples: `# What would go: images without a name, and with -a all that no container has
+tiffin image prune --dry-run
+tiffin image prune -a --dry-run`,
   flags: [all, dryRun, filter, force],
   operands: { exactly: 0 },
   inEngine: (given) => given.get(force) || given.get(dryRun),

@@ -22,8 +22,9 @@ const quiet = toggle("quiet", "Suppress verbose output", { short: "q" });
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
   summary: "Download an image from a registry",
-  examples: `  tiffin pull debian:12
-  tiffin pull --platform linux/arm64 registry.example:5000/team/app`,
+  examples: `# By tag, and for another machine
+tiffin pull debian:12
+tiffin pull --platform linux/arm64 registry.example:5000/team/app`,
   flags: [allTags, contentTrust, platform, quiet],
   operands: { exactly: 1 },
   run,

@@ -10,6 +10,8 @@ const noPrune = toggle("no-prune", "Do not delete untagged parents");
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   summary: "Remove one or more images",
+  examples: `# A name; the image goes with its last one
+tiffin rmi nginx:old`,
   flags: [force, noPrune],
   operands: { atLeast: 1 },
   inEngine: () => true,

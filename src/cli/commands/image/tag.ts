@@ -12,6 +12,8 @@ import { imagePath } from "../../image-path.ts";
 export const command: Command = {
   usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
   summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+  examples: `# A second name for the same image
+tiffin tag nginx:latest registry.example.org/nginx:v2`,
   flags: [],
   operands: { exactly: 2 },
   inEngine: () => true,

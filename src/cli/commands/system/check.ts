@@ -7,6 +7,14 @@ const repair = toggle("repair", "Remove what has no owner and mend what can be m
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Hold what is on the host against what should be there",
+  examples: `# What is on the host without an owner
+tiffin system check
+# And away with it
+tiffin system check --repair`,
+  exitStatus: {
+    "0": "everything is where it should be, or was repaired",
+    "1": "something is left to mend",
+  },
   flags: [repair],
   operands: { exactly: 0 },
   run,

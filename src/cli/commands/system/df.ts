@@ -16,6 +16,9 @@ const verbose = toggle("verbose", "Show detailed information on space usage", { 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Show disk usage",
+  examples: `# How much space is used, and by what
+tiffin system df
+tiffin system df -v`,
   flags: [format, verbose],
   operands: { exactly: 0 },
   inEngine: () => true,

@@ -17,6 +17,10 @@ const until = text("until", "Stream events until this timestamp");
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Get real time events from the server",
+  examples: `# What happens to one container, from now on
+tiffin events --filter container=web
+# The last ten minutes, for a program
+tiffin events --since 10m --until 0s --format json`,
   flags: [filter, format, since, until],
   operands: { exactly: 0 },
   run,

@@ -11,6 +11,8 @@ const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Display system-wide information",
+  examples: `# One fact
+tiffin info --format '{{.CgroupVersion}}'`,
   flags: [format],
   operands: { exactly: 0 },
   inEngine: () => true,

@@ -14,6 +14,10 @@ const TYPES = ["container", "image", "volume"] as const;
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
   summary: "Return low-level information on Tiffin objects",
+  examples: `# A container, an image or a volume, whichever has the name
+tiffin inspect web
+# The image of that name
+tiffin inspect --type image web`,
   flags: [AS_FLAG, format, size, type],
   operands: { atLeast: 1 },
   inEngine: () => true,

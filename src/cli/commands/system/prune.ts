@@ -25,6 +25,10 @@ const volumes = toggle("volumes", "Prune anonymous volumes");
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Remove unused data",
+  examples: `# What would go
+tiffin system prune --dry-run
+# All that no container needs, anonymous volumes too, without asking
+tiffin system prune -af --volumes`,
   flags: [all, dryRun, filter, force, volumes],
   operands: { exactly: 0 },
   inEngine: (given) => given.get(force) || given.get(dryRun),

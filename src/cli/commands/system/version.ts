@@ -11,6 +11,8 @@ const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Show the Tiffin version information",
+  examples: `# Of the engine alone
+tiffin version --format '{{.Server.Version}}'`,
   flags: [format],
   operands: { exactly: 0 },
   inEngine: () => true,

@@ -8,6 +8,8 @@ const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 export const command: Command = {
   usage: "[OPTIONS] VOLUME [VOLUME...]",
   summary: "Display detailed information on one or more volumes",
+  examples: `# Where its files are
+tiffin volume inspect -f '{{.Mountpoint}}' site`,
   flags: [format],
   operands: { atLeast: 1 },
   inEngine: () => true,

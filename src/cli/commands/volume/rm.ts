@@ -8,6 +8,8 @@ const force = toggle("force", "Force the removal of one or more volumes", { shor
 export const command: Command = {
   usage: "[OPTIONS] VOLUME [VOLUME...]",
   summary: "Remove one or more volumes",
+  examples: `# No complaint when it is not there
+tiffin volume rm -f site`,
   flags: [force],
   operands: { atLeast: 1 },
   inEngine: () => true,
