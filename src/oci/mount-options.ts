@@ -7,7 +7,6 @@ export interface MountOptions {
   readonly bind: boolean;
   readonly recursive: boolean;
   readonly remount: boolean;
-  readonly copyUp: boolean;
   /** MOUNT_ATTR_* of the mount alone, and of everything below it (the options that begin with `r`). */
   readonly set: number;
   readonly clear: number;
@@ -74,10 +73,13 @@ const NOTHING = new Set([
   "silent",
 ]);
 
+/** Optional in the specification; podman gives it with every tmpfs, so it is no error. */
+const NOT_DONE = "tmpcopyup";
+
 /** @throws invalid-argument */
 export function readMountOptions(mount: SpecMount): MountOptions {
   let [set, clear, recursiveSet, recursiveClear] = [0, 0, 0, 0];
-  let [bind, recursive, remount, copyUp] = [mount.type === "bind", false, false, false];
+  let [bind, recursive, remount] = [mount.type === "bind", false, false];
   let idmap: MountOptions["idmap"] = "";
   const propagations: Propagation[] = [];
   const data: [string, string | null][] = [];
@@ -95,15 +97,13 @@ export function readMountOptions(mount: SpecMount): MountOptions {
     else if (option === "bind") bind = true;
     else if (option === "rbind") [bind, recursive] = [true, true];
     else if (option === "remount") remount = true;
-    else if (option === "tmpcopyup") copyUp = true;
     else if (option === "idmap" || option === "ridmap") idmap = option;
-    else if (!NOTHING.has(option)) data.push(dataOption(option));
+    else if (!NOTHING.has(option) && option !== NOT_DONE) data.push(dataOption(option));
   }
   return {
     bind,
     recursive,
     remount,
-    copyUp,
     set,
     clear,
     recursiveSet,
@@ -133,7 +133,6 @@ export const MOUNT_OPTION_NAMES: readonly string[] = [
   "bind",
   "rbind",
   "remount",
-  "tmpcopyup",
   "idmap",
   "ridmap",
 ].toSorted();

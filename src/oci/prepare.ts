@@ -1,6 +1,6 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import type { Operation } from "../base/operation.ts";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { writesOf } from "./group-request.ts";
 import { GroupAtPath } from "../cgroups/group-at-path.ts";
 import { readLayout } from "../cgroups/layout.ts";
@@ -9,6 +9,7 @@ import { validateSysctls } from "../namespaces/network.ts";
 import { type Bundle, rootDirectory } from "./bundle.ts";
 import { type ConsolePlan, consoleSocketPath } from "./console.ts";
 import { PROPAGATIONS } from "./mount-options.ts";
+import { resolveInRoot } from "./mount-place.ts";
 import { type OciContainer, planCreate } from "./plan-container.ts";
 import { availableCapabilities, lastCapability, readCapabilities } from "./plan-credentials.ts";
 import { planDevices } from "./plan-devices.ts";
@@ -64,6 +65,7 @@ export function prepareContainer(options: CreateOptions): Prepared {
   const { request, controllers } = writesOf(paths, linux.resources ?? {});
   const cgroup = planGroups(paths, request);
   const processSpec = spec.process ?? UNKNOWN_PROCESS;
+  checkProgram(processSpec, rootfs);
   const seccomp = planSeccomp(linux.seccomp);
   const stopsForHooks = ["prestart", "createRuntime", "createContainer"].some(
     (kind) => (spec.hooks?.[kind as "prestart"]?.length ?? 0) > 0,
@@ -115,6 +117,18 @@ export function prepareContainer(options: CreateOptions): Prepared {
     stopsForHooks,
     seccomp,
   };
+}
+
+/** The kernel finds out at start only, when nobody is left to tell. @throws command-not-executable */
+function checkProgram({ args = [] }: SpecProcess, rootfs: string): void {
+  const [command = ""] = args;
+  if (!command.startsWith("/")) return;
+  const path = `${rootfs}${resolveInRoot(rootfs, command)}`;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  throw new TiffinError(
+    "command-not-executable",
+    `Cannot run "${command}": permission denied: it is a directory`,
+  );
 }
 
 /** create without `process` makes everything but that (config.md: it is needed at start). */

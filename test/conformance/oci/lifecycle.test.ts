@@ -55,6 +55,14 @@ forEachRuntime("create", (clause) => {
     expect(existsSync(oci.root) ? readdirSync(oci.root) : []).toEqual([]);
   });
 
+  clause("refuses a directory as a program", async (oci) => {
+    const bundle = oci.bundle("", (spec) => {
+      spec.process.args = ["/etc"];
+    });
+    const error = await oci.fail("create", "--bundle", bundle, oci.newId());
+    expect(error).toMatch(/permission denied|is a directory/);
+  });
+
   clause("refuses a mount whose source is not there, and leaves nothing", async (oci) => {
     await oci.refused((spec) => {
       spec.mounts.push({ destination: "/x", source: "/no/such/path", options: ["bind"] });

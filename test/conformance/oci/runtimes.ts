@@ -25,6 +25,8 @@ const RUNTIMES: readonly Runtime[] = [
       "hooks that fail after the end are warnings, and the others run": "runc 1.1 leaves the rest",
       "refuses limits that are there twice, or are none": "runc takes the last of two",
       "mounts are refused inside of /proc": "runc 1.1 looks at binds only",
+      "rootfsPropagation of a shared root makes a group of its own":
+        "runc shares the parent's mount",
       "a hook that fails after the start ends the container": "runc 1.1 leaves it running",
       "memory of the time namespace: offsets shift the clocks": "runc knows it since 1.2",
       "a bind can map its owners": "runc 1.1 does it with a user namespace only",
