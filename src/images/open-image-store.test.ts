@@ -267,5 +267,5 @@ test("ensureBuiltinImage() loads hello once, and never over a user's own", async
 test("an index of a newer Tiffin is refused", () => {
   fixture.database.execute("UPDATE image_schema SET version = 99");
   fixture.close();
-  expect(() => fixture.store).toThrow("its version is 99, this Tiffin reads 1");
+  expect(() => fixture.store).toThrow("its version is 99, this Tiffin reads 2");
 });
