@@ -315,6 +315,14 @@ export class FixtureEngine implements Engine {
     report({ id: "1", status: "Pulling from library/box" });
   }
 
+  async pushImage(): Promise<void> {
+    throw new TiffinError("internal", "The fixture pushes nothing");
+  }
+
+  async checkLogin(): Promise<void> {
+    // Everybody is welcome.
+  }
+
   async *events(_options: object, signal: AbortSignal): AsyncIterable<EngineEvent> {
     yield* this.sentEvents;
     await this.untilAborted(signal);
@@ -491,6 +499,18 @@ export class FixtureImages implements ImageStore {
 
   layerUse(): [] {
     return [];
+  }
+
+  forPush(): Promise<never> {
+    throw new TiffinError("internal", "The fixture pushes nothing");
+  }
+
+  addDigest(): void {
+    // It has been nowhere.
+  }
+
+  async *save(): AsyncGenerator<Uint8Array, void> {
+    yield Buffer.from("an archive");
   }
 
   history(): [] {

@@ -3,6 +3,7 @@ import { containerUpdateRoutes } from "./container-update.ts";
 import { containerVerbRoutes } from "./container-verbs.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
+import { imageTransferRoutes } from "./image-transfer.ts";
 import { imageRoutes } from "./images.ts";
 import { networkRoutes } from "./networks.ts";
 import { pruneRoutes } from "./prune.ts";
@@ -23,6 +24,7 @@ export const apiRoutes: readonly Route[] = [
   ...pruneRoutes,
   // Before images: `/images/search` is no image.
   ...unsupportedRoutes,
+  ...imageTransferRoutes,
   ...imageRoutes,
   ...networkRoutes,
   ...volumeRoutes,

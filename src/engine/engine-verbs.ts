@@ -1,3 +1,4 @@
+import { checkLogin } from "../registry/check-login.ts";
 import { diskUsage } from "../layers/writable-layer.ts";
 import { attachContainer } from "./attach-container.ts";
 import { commitContainer } from "./commit-container.ts";
@@ -18,6 +19,8 @@ import { renameContainer } from "./rename-container.ts";
 import { pruneContainers } from "./prune-containers.ts";
 import { pruneImages } from "./prune-images.ts";
 import { pullImage } from "./pull-image.ts";
+import { pushImage } from "./push-image.ts";
+import { registryAccess } from "./registry-access.ts";
 import { removeContainer } from "./remove-container.ts";
 import { restartContainer } from "./restart-container.ts";
 import { startContainer } from "./start-container.ts";
@@ -85,6 +88,8 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     },
     eventListeners: () => events.listenerCount(),
     pullImage: (name, options) => pullImage(context, name, options),
+    checkLogin: (domain, credentials) => checkLogin(domain, registryAccess(credentials)),
+    pushImage: (name, options) => pushImage(context, name, options),
     events: (options, signal) => events.subscribe(options, signal),
     systemCheck: (options) => systemCheck(context, options),
   };

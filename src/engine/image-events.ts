@@ -3,7 +3,7 @@ import { familiarReference, parseReference } from "../base/reference.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { EventHub } from "./event-hub.ts";
 
-/** The same store, telling what happens to images: docker's load, import, tag, untag and delete events. */
+/** The same store, telling what happens to images: docker's load, import, save, tag, untag and delete events. */
 export function observeImages(store: ImageStore, events: EventHub): ImageStore {
   const tell = (action: string, actorId: string, name: string): void => {
     events.emit({ type: "image", action, actorId, attributes: { name } });
@@ -18,6 +18,13 @@ export function observeImages(store: ImageStore, events: EventHub): ImageStore {
     check: () => store.check(),
     layerUse: () => store.layerUse(),
     install: (source, report) => store.install(source, report),
+    forPush: (reference, work, signal) => store.forPush(reference, work, signal),
+    addDigest: (imageId, reference) => store.addDigest(imageId, reference),
+    save: (references, signal) => {
+      const archive = store.save(references, signal);
+      for (const reference of references) tell("save", idOf(store, reference), reference);
+      return archive;
+    },
     load: async (archive, report) => {
       const loaded = await store.load(archive, report);
       for (const name of loaded) tell("load", idOf(store, name), name);

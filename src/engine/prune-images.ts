@@ -42,7 +42,18 @@ export function pruneImages(context: EngineContext, options: ImagePruning): Prom
     }));
     if (options.dryRun) {
       const goes = new Set(items.map(({ id }) => id));
-      return { items, removed: [], freedBytes: freedBytes(before, goes) };
+      const partials = images.content.partials();
+      const partialItems = partials.map(({ digest, sizeBytes }) => ({
+        id: digest,
+        name: "unfinished download",
+        sizeBytes,
+      }));
+      const partialBytes = partialItems.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      return {
+        items: [...items, ...partialItems],
+        removed: [],
+        freedBytes: freedBytes(before, goes) + partialBytes,
+      };
     }
     const removed: RemovedImage[] = [];
     for (const image of unused) removed.push(...(await removeWholly(context, image)));
@@ -51,6 +62,7 @@ export function pruneImages(context: EngineContext, options: ImagePruning): Prom
     // Images that were removed by force, and whose last container is gone since.
     const garbage = await images.collectGarbage({
       isUsed: (id) => imageUsers(context, id).length > 0,
+      partials: true,
     });
     const all = layersFreed + garbage.freedBytes;
     tellPruned(context, "image", all);

@@ -107,7 +107,7 @@ async function addLayer(
       await chunks.return?.();
     }
   }
-  const { diffId } = await layers.add(measured(), { lowerDirectories });
+  const { diffId } = await layers.add(measured(), { lowerDirectories, keepRecipe: true });
   return hereAlready(diffId, { mediaType: MEDIA_TYPE.ociLayer, digest: hash.digest(), size });
 }
 

@@ -28,6 +28,8 @@ export interface ContentStore {
   /** Idempotent. @throws invalid-argument when the content is not what was expected; then nothing is stored */
   write(content: AsyncIterable<Uint8Array>, expected?: Expected): Promise<Stored>;
   has(digest: Digest): boolean;
+  /** Where a blob is, or would be. */
+  path(digest: Digest): string;
   /** @throws not-found */
   sizeBytes(digest: Digest): number;
   /** A small blob as a whole, verified. @throws not-found, data-loss when the file was changed */
@@ -191,6 +193,10 @@ class FileContentStore implements ContentStore {
   removeLeftover(name: string): number {
     if (!this.leftovers().includes(name)) return 0;
     return removeFile(join(this.directory, name));
+  }
+
+  path(digest: Digest): string {
+    return this.pathOf(digest);
   }
 
   private pathOf(digest: Digest): string {

@@ -22,14 +22,24 @@ export interface Collected {
   readonly freedBytes: number;
 }
 
-/** Removes what no image needs and half-made files of a dead process. @throws what removing throws */
-export async function collectGarbage(places: ImagePlaces): Promise<Collected> {
+/**
+ * Removes what no image needs and half-made files of a dead process; with `partials` also downloads that were not finished,
+ * which a next pull would go on with. @throws what removing throws
+ */
+export async function collectGarbage(
+  places: ImagePlaces,
+  { partials }: { readonly partials: boolean },
+): Promise<Collected> {
   const { table, content, layers, spools } = places;
   const removed: string[] = [];
   let freedBytes = 0;
   for (const name of content.leftovers()) {
     freedBytes += content.removeLeftover(name);
     removed.push(`file ${name}`);
+  }
+  for (const { digest } of partials ? content.partials() : []) {
+    freedBytes += content.removePartial(digest);
+    removed.push(`partial blob ${digest}`);
   }
   for (const path of spoolLeftovers(spools)) {
     await rm(path, { recursive: true, force: true });
@@ -115,6 +125,7 @@ function ownedBlobs(table: ImageTable): Set<Digest> {
 
 function unownedBlobs({ table, content, pins }: ImagePlaces): Digest[] {
   const owned = ownedBlobs(table);
+  if (pins.isHeld(ALL_BLOBS)) return [];
   return content.digests().filter((digest) => !owned.has(digest) && !pins.isHeld(digest));
 }
 
@@ -133,3 +144,6 @@ function isPinned({ pins }: ImagePlaces, diffId: DiffId): boolean {
 
 /** Held by work whose layers have no name yet. */
 export const ALL_LAYERS = "all layers";
+
+/** Held by work that makes blobs whose digests are not known yet. */
+export const ALL_BLOBS = "all blobs";

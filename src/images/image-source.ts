@@ -13,6 +13,8 @@ export interface ImageLayer {
    * The signal ends what is under way.
    */
   open(signal: AbortSignal): AsyncIterable<Uint8Array> | string;
+  /** True when opening it puts the stored bytes into the content store: then nothing else is kept to have them again. */
+  readonly storesBlob?: boolean;
 }
 
 /** A read-only view of an image that can be installed; sources (archives, registries, builds) make them. */

@@ -4,6 +4,8 @@ import type { HistoryEntry } from "./image-history.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { LayerUse } from "./layer-use.ts";
 import type { LayerReport } from "./layer-report.ts";
+import type { Reference } from "../base/reference.ts";
+import type { StoredImage } from "./stored-layer.ts";
 import type { ImageUser } from "./plan-removal.ts";
 
 /** The content of an OCI image configuration that containers use (image-spec v1.1.1 config.md). */
@@ -88,6 +90,19 @@ export interface ImageStore {
   ): Promise<string>;
   /** Makes an image from another one, a layer and a configuration. Resolves to the id. */
   commit(commit: ImageCommit): Promise<string>;
+  /**
+   * Does work with an image in the form in which registries take it; its blobs stay until the work is over.
+   * @throws not-found; data-loss when a layer's archive cannot be made again
+   */
+  forPush<Result>(
+    reference: string,
+    work: (image: StoredImage) => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result>;
+  /** Notes that a registry has the image under this digest. */
+  addDigest(imageId: string, reference: Reference): void;
+  /** An archive of images that others read too (save-images.ts). @throws not-found before the first byte */
+  save(references: readonly string[], signal?: AbortSignal): AsyncGenerator<Uint8Array, void>;
   /** @throws not-found, invalid-argument */
   tag(source: string, target: string): void;
   /** Brings in an image from anywhere: its layers are unpacked, its names set. Resolves to the id. On an error nothing stays. */
@@ -110,6 +125,8 @@ export interface ImageStore {
    */
   collectGarbage(options?: {
     isUsed?: (imageId: string) => boolean;
+    /** Downloads that were not finished go too. */
+    partials?: boolean;
   }): Promise<{ removed: string[]; freedBytes: number }>;
   /** The layers of all images, each once, and which images have them. */
   layerUse(): LayerUse[];

@@ -38,7 +38,7 @@ export async function importRootfs(
   pins.hold([ALL_LAYERS]);
   try {
     const measured = measure(archive);
-    const layer = await layers.add(measured.bytes);
+    const layer = await layers.add(measured.bytes, { keepRecipe: true });
     faultPoint("import:unpacked");
     const diffId = parseDiffId(layer.diffId);
     const here: ImageLayer = {

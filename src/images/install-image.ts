@@ -82,6 +82,7 @@ async function addLayers(
           lowerReady,
           onBytes: (bytes) => report.taken?.(source, bytes),
           signal: calledOff.signal,
+          keepRecipe: source.storesBlob !== true,
         });
         report.done?.(source, wasHere);
         return layer;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Database } from "../base/database.ts";
 import type { Digest } from "../base/digest.ts";
 import { faultPoint } from "../base/fault-point.ts";
-import { familiarReference } from "../base/reference.ts";
+import { familiarReference, type Reference } from "../base/reference.ts";
 import { chainId } from "../layers/chain-id.ts";
 import { decompress } from "../layers/decompress.ts";
 import { type LayerStore, visibleLayers } from "../layers/layer-store.ts";
@@ -20,6 +20,9 @@ import { importRootfs, type ImportOptions, tagFor } from "./import-rootfs.ts";
 import { installImages } from "./install-image.ts";
 import type { LayerUse } from "./layer-use.ts";
 import { type LayerReport, loadReport } from "./layer-report.ts";
+import { keepStored } from "./keep-stored.ts";
+import { namesToSave, saveImages } from "./save-images.ts";
+import { imageForPush, type StoredImage } from "./stored-layer.ts";
 import { Pins } from "./pins.ts";
 import { type ImageUser, planRemoval } from "./plan-removal.ts";
 import { familiarNameOf, noSuchImage, referenceOf, resolveImage } from "./resolve-image.ts";
@@ -114,6 +117,34 @@ class SqliteImageStore implements ImageStore {
     return await commitImage(this.places, parent, commit);
   }
 
+  async forPush<Result>(
+    reference: string,
+    work: (image: StoredImage) => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    const { id } = this.rowOf(reference);
+    return await keepStored(this.places, [id], async () =>
+      work(await imageForPush(this.places, id, signal)),
+    );
+  }
+
+  addDigest(imageId: string, reference: Reference): void {
+    const { table } = this.places;
+    table.transaction(() => {
+      // It may have been removed while it was pushed.
+      if (table.row(imageId) !== undefined) table.setName(reference, imageId);
+    });
+  }
+
+  save(references: readonly string[], signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    const chosen = new Map<Digest, Reference[]>();
+    for (const reference of references) {
+      const { id } = this.rowOf(reference);
+      chosen.set(id, [...(chosen.get(id) ?? []), ...namesToSave(this.places.table, reference)]);
+    }
+    return saveImages(this.places, chosen, signal);
+  }
+
   tag(source: string, target: string): void {
     const reference = tagFor(target);
     const { id } = this.rowOf(source);
@@ -172,7 +203,7 @@ class SqliteImageStore implements ImageStore {
   }
 
   async collectGarbage(
-    options: { isUsed?: (imageId: string) => boolean } = {},
+    options: { isUsed?: (imageId: string) => boolean; partials?: boolean } = {},
   ): Promise<{ removed: string[]; freedBytes: number }> {
     const { table } = this.places;
     const isUsed = options.isUsed ?? (() => true);
@@ -181,7 +212,9 @@ class SqliteImageStore implements ImageStore {
       table.transaction(() => table.delete(id));
       this.forget(id);
     }
-    const { removed, freedBytes } = await collectGarbage(this.places);
+    const { removed, freedBytes } = await collectGarbage(this.places, {
+      partials: options.partials ?? false,
+    });
     return { removed: [...unused.map((id) => `image ${id}`), ...removed], freedBytes };
   }
 

@@ -9,6 +9,7 @@ import { errnoOf } from "../kernel/syscall.ts";
 import { isLeftover, partialName } from "./partial-name.ts";
 import { removeTree } from "./remove-tree.ts";
 import { Stack } from "./stack.ts";
+import { runTreeTask } from "./tree-thread.ts";
 import { type LayerSource, unpackLayer, type UnpackOptions } from "./unpack.ts";
 
 export interface Layer {
@@ -20,9 +21,14 @@ export interface Layer {
   readonly entries: number;
   /** ISO 8601. */
   readonly createdAt: string;
+  /** Bytes of its uncompressed archive, when that can be made again ({@link LayerStore.archive}). */
+  readonly archiveBytes?: number;
 }
 
-export type AddOptions = Omit<UnpackOptions, "directory">;
+export type AddOptions = Omit<UnpackOptions, "directory" | "recipe"> & {
+  /** Keep what is needed to make the layer's archive again: for layers whose archive is kept nowhere. */
+  readonly keepRecipe?: boolean;
+};
 
 export interface RemovedLayer {
   readonly freedBytes: number;
@@ -31,6 +37,7 @@ export interface RemovedLayer {
 }
 
 const RECORD = "layer.json";
+const RECIPE = "recipe.zst";
 
 /**
  * Unpacked layers below `ROOT/layers`: `sha256/HEX/diff` and a record beside it, one a diff ID, shared by all images.
@@ -104,6 +111,25 @@ export class LayerStore {
     }
   }
 
+  /**
+   * The very archive that the layer was unpacked from, uncompressed. Its digest is verified at the end.
+   *
+   * @throws not-found, also when the layer has no `archiveBytes`; data-loss when its files were changed
+   */
+  async *archive(diffId: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    const { directory, archiveBytes } = this.layer(diffId);
+    if (archiveBytes === undefined) {
+      throw new TiffinError("not-found", `The archive of layer ${diffId} cannot be made again`, {
+        hint: "Remove the image and load or pull it again",
+      });
+    }
+    const recipe = join(this.home(diffId), RECIPE);
+    const task = { kind: "rebuild", directory, recipe, diffId } as const;
+    for await (const result of runTreeTask(task, { signal })) {
+      if (result.kind === "chunk") yield result.data;
+    }
+  }
+
   /** Takes a layer away. It must not be mounted. @throws not-found */
   remove(diffId: string): RemovedLayer {
     const { sizeBytes } = this.layer(diffId);
@@ -150,11 +176,17 @@ export class LayerStore {
     mkdirSync(place, { mode: 0o700 });
     try {
       const opened = typeof source === "function" ? source() : source;
-      const content = await unpackLayer(opened, { ...options, directory: join(place, "diff") });
+      const { keepRecipe = false, ...rest } = options;
+      const content = await unpackLayer(opened, {
+        ...rest,
+        directory: join(place, "diff"),
+        ...(keepRecipe ? { recipe: join(place, RECIPE) } : {}),
+      });
       const record = {
         sizeBytes: content.unpackedBytes,
         entries: content.entries,
         createdAt: new Date().toISOString(),
+        ...(keepRecipe ? { archiveBytes: content.tarBytes } : {}),
       };
       await writeDurably(join(place, RECORD), JSON.stringify(record));
       faultPoint("layer:unpacked");
@@ -195,7 +227,7 @@ export function visibleLayers(directories: readonly string[]): string[] {
   }
 }
 
-function isRecord(value: unknown): value is Pick<Layer, "sizeBytes" | "entries" | "createdAt"> {
+function isRecord(value: unknown): value is Omit<Layer, "diffId" | "directory"> {
   const record = value as Partial<Layer> | null;
   return typeof record?.sizeBytes === "number" && typeof record.createdAt === "string";
 }

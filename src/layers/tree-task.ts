@@ -38,7 +38,14 @@ export type TreeTask =
   | { readonly kind: "export"; readonly layer: OwnLayer }
   /** An archive of what was changed, in the image specification's form; none when nothing was. */
   | { readonly kind: "layer"; readonly layer: OwnLayer }
-  | { readonly kind: "changes"; readonly layer: OwnLayer };
+  | { readonly kind: "changes"; readonly layer: OwnLayer }
+  /** The archive that an image's layer was unpacked from (tar-recipe.ts); its digest is verified. */
+  | {
+      readonly kind: "rebuild";
+      readonly directory: string;
+      readonly recipe: string;
+      readonly diffId: string;
+    };
 
 /** What a task gives, in the order in which it comes. */
 export type TreeResult =

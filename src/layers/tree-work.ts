@@ -1,14 +1,17 @@
+import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { TiffinError } from "../base/error.ts";
 import { closeDescriptor, fileSystemOf, openat2, statusOf } from "../kernel/files.ts";
 import { O, PR, SECBIT_NO_SETUID_FIXUP } from "../kernel/flags.ts";
 import { syscall, syscallRaw } from "../kernel/syscall.ts";
 import { archiveFile, type ArchiveOptions, archiveTree } from "./archive-tree.ts";
+import { ChunkPacker } from "./chunk-packer.ts";
 import { type Change, engineMade, walkChanges } from "./changes.ts";
 import { decompress } from "./decompress.ts";
 import { mountStack } from "./mount-stack.ts";
 import { findDirectory, findPath } from "./resolve-path.ts";
 import { TarDecoder } from "./tar-reader.ts";
+import { followRecipe } from "./tar-recipe.ts";
 import type { OwnLayer, TreeResult, TreeRoot, TreeTask } from "./tree-task.ts";
 import { Tree, withRoots } from "./tree.ts";
 import { TreeWriter } from "./tree-writer.ts";
@@ -44,7 +47,32 @@ export async function doTreeTask(task: TreeTask, line: TreeLine): Promise<void> 
       return archiveLayer(task.layer, line);
     case "changes":
       return tellChanges(task.layer, line);
+    case "rebuild":
+      return withRoots([task.directory], ([root = -1]) => rebuild(root, task, line));
   }
+}
+
+async function rebuild(
+  root: number,
+  task: TreeTask & { kind: "rebuild" },
+  line: TreeLine,
+): Promise<void> {
+  const hash = createHash("sha256");
+  const packer = new ChunkPacker();
+  for await (const bytes of followRecipe(task.recipe, root)) {
+    line.checkpoint();
+    hash.update(bytes);
+    packer.add(bytes);
+    for (const data of packer.takeFull()) await line.send({ kind: "chunk", data });
+  }
+  for (const data of packer.finish()) await line.send({ kind: "chunk", data });
+  const actual = `sha256:${hash.digest("hex")}`;
+  if (actual === task.diffId) return;
+  throw new TiffinError(
+    "data-loss",
+    `Cannot make the archive of layer ${task.diffId} again: it became ${actual}`,
+    { hint: "Its files were changed: remove the image and load or pull it again" },
+  );
 }
 
 async function inRoot(where: TreeRoot, work: (root: number) => Promise<void>): Promise<void> {

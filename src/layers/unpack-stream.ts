@@ -5,6 +5,7 @@ import { AT, O } from "../kernel/flags.ts";
 import { decompress } from "./decompress.ts";
 import { LayerWriter, type UnpackLimits } from "./layer-writer.ts";
 import { TarDecoder } from "./tar-reader.ts";
+import { TarRecipeWriter } from "./tar-recipe.ts";
 
 /** What an archive should be; either or both may be known. `sha256:` and 64 hexadecimal digits. */
 export interface ExpectedDigests {
@@ -21,6 +22,8 @@ export interface UnpackTask {
   readonly lowerDirectories: readonly string[];
   readonly expected: ExpectedDigests;
   readonly limits: UnpackLimits;
+  /** Path of a file that is made: what is needed to make the archive again (tar-recipe.ts). null: not wanted. */
+  readonly recipe: string | null;
 }
 
 export interface UnpackedContent {
@@ -29,6 +32,8 @@ export interface UnpackedContent {
   /** Bytes of the files together, holes counted. */
   readonly unpackedBytes: number;
   readonly entries: number;
+  /** Bytes of the uncompressed archive. */
+  readonly tarBytes: number;
 }
 
 /** How the engine's thread and the worker's speak while the worker is busy. */
@@ -62,17 +67,21 @@ export async function unpackStream(
       return task.lowerDirectories.map(open).reverse();
     };
     const writer = new LayerWriter(root, openLower, task.limits);
+    const recipe = task.recipe === null ? null : new TarRecipeWriter(task.recipe);
     try {
       const digests = await writeAll(source, {
         task,
         writer,
+        recipe,
         checkpoint: () => control.checkpoint(),
       });
       writer.finish();
+      recipe?.finish();
       syncfs(root);
       return { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };
     } finally {
       writer.close();
+      recipe?.close();
     }
   } finally {
     descriptors.forEach(closeDescriptor);
@@ -81,9 +90,14 @@ export async function unpackStream(
 
 async function writeAll(
   source: AsyncIterable<Uint8Array>,
-  work: { task: UnpackTask; writer: LayerWriter; checkpoint: () => void },
-): Promise<{ diffId: string; digest: string }> {
-  const { task, writer, checkpoint } = work;
+  work: {
+    task: UnpackTask;
+    writer: LayerWriter;
+    recipe: TarRecipeWriter | null;
+    checkpoint: () => void;
+  },
+): Promise<{ diffId: string; digest: string; tarBytes: number }> {
+  const { task, writer, recipe, checkpoint } = work;
   const { expected, limits } = task;
   const packed = createHash("sha256");
   const plain = createHash("sha256");
@@ -95,14 +109,17 @@ async function writeAll(
     bytes += chunk.length;
     if (bytes > limits.bytes) throw bomb(limits.bytes);
     plain.update(chunk);
+    const noted = recipe?.chunk(chunk);
     for (const event of decoder.push(chunk)) {
       checkpoint();
       writer.take(event);
+      noted?.take(event);
     }
+    noted?.end();
     checkpoint();
   }
   decoder.finish();
-  const digests = { diffId: digestOf(plain), digest: digestOf(packed) };
+  const digests = { diffId: digestOf(plain), digest: digestOf(packed), tarBytes: bytes };
   compare("digest", digests.digest, expected.digest);
   compare("diff ID", digests.diffId, expected.diffId);
   return digests;

@@ -177,7 +177,12 @@ describe("compression and digests", () => {
   ])("a %s archive is unpacked, and both digests are told", async (_, bytes) => {
     const expected = { diffId: sha256(archive), digest: sha256(bytes) };
     const result = await unpackLayer(chunks(bytes, 3), { directory, expected });
-    expect(result).toEqual({ ...expected, unpackedBytes: 7, entries: 1 });
+    expect(result).toEqual({
+      ...expected,
+      unpackedBytes: 7,
+      entries: 1,
+      tarBytes: archive.length,
+    });
     expect(readFileSync(at("f"), "utf8")).toBe("content");
   });
 

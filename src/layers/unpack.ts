@@ -29,6 +29,8 @@ export interface UnpackOptions {
   readonly lowerReady?: Promise<unknown>;
   readonly expected?: ExpectedDigests;
   readonly limits?: Partial<UnpackLimits>;
+  /** Path of a file to make: with it and the directory the very archive can be made again. */
+  readonly recipe?: string;
   /** Called with the bytes of the archive that were taken so far. */
   readonly onBytes?: (takenBytes: number) => void;
   readonly signal?: AbortSignal;
@@ -120,12 +122,13 @@ class Unpacking {
   }
 
   private start(file: string | null): void {
-    const { directory, lowerDirectories = [], expected = {}, limits = {} } = this.options;
+    const { directory, lowerDirectories = [], expected = {}, limits = {}, recipe } = this.options;
     const task = {
       directory,
       lowerDirectories,
       expected,
       limits: { ...DEFAULT_UNPACK_LIMITS, ...limits },
+      recipe: recipe ?? null,
     };
     this.post({ kind: "start", task, file, control: this.control });
   }

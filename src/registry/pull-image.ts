@@ -197,6 +197,7 @@ function remoteLayer(
   return {
     descriptor,
     diffId,
+    storesBlob: true,
     open: (signal) => downloadBlob(repository, descriptor, store, { signal, onBytes }),
   };
 }

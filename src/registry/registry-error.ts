@@ -13,6 +13,12 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   429: "resource-exhausted",
 };
 
+/** For answers without a body (HEAD has none): distribution-spec's own words. */
+const WORDS: Readonly<Record<number, string>> = {
+  401: "unauthorized: authentication required",
+  403: "denied: requested access to the resource is denied",
+};
+
 /**
  * What a registry refused, in its own words: `manifest unknown` (distribution-spec v1.1.1, "Error Codes"). `details` has the
  * status, the method, the address without its secrets, and the registry's codes.
@@ -26,8 +32,9 @@ export async function registryError(
   const words =
     errors.length > 0
       ? errors.map(({ code, message }) => `${code}: ${message}`.replace(/^: |: $/g, "")).join(", ")
-      : `${response.status} ${response.statusText}`.trim();
+      : (WORDS[response.status] ?? `${response.status} ${response.statusText}`.trim());
   return new TiffinError(CODES[response.status] ?? "unavailable", words, {
+    ...(response.status === 401 ? { hint: "Log in with: tiffin login REGISTRY" } : {}),
     details: {
       status: response.status,
       method,

@@ -73,7 +73,8 @@ export class RegistryHost {
   async #exchange(request: HostRequest): Promise<Response> {
     const authorization = await this.#header(request);
     let address = this.#address(request.target);
-    const { origin } = new URL(address);
+    // Also where an upload goes on is the registry's to say, and may be another's.
+    const { origin } = new URL(this.endpoint.base);
     for (let hops = 0; ; hops++) {
       const isOwn = new URL(address).origin === origin;
       const secret = authorization !== undefined && isOwn ? { authorization } : {};

@@ -19,9 +19,14 @@ export interface RegistryFixture {
   close(): Promise<void>;
 }
 
-/** Starts a registry that keeps its blobs in a temporary directory. `auth`: lines of an htpasswd file. */
+/** Starts a registry that keeps its blobs in a temporary directory. */
 export async function openRegistry(
-  options: { readonly htpasswd?: string } = {},
+  options: {
+    /** Lines of an htpasswd file. */
+    readonly htpasswd?: string;
+    /** PEM files. */
+    readonly tls?: { readonly certificate: string; readonly key: string };
+  } = {},
 ): Promise<RegistryFixture> {
   const directory = mkdtempSync(join(tmpdir(), "tiffin-registry."));
   mkdirSync(join(directory, "data"));
@@ -35,7 +40,10 @@ export async function openRegistry(
     version: "0.1",
     log: { level: "error", accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(directory, "data") } },
-    http: { addr: host },
+    http: {
+      addr: host,
+      ...(options.tls && { tls: { certificate: options.tls.certificate, key: options.tls.key } }),
+    },
     ...auth,
   };
   // YAML takes JSON as it is.
@@ -43,7 +51,8 @@ export async function openRegistry(
   const child = spawn("docker-registry", ["serve", join(directory, "config.yml")], {
     stdio: "ignore",
   });
-  await until(`the registry answers at ${host}`, async () => answers(host));
+  const address = `${options.tls === undefined ? "http" : "https"}://${host}/v2/`;
+  await until(`the registry answers at ${host}`, async () => answers(address));
   return {
     host,
     close: async () => {
@@ -59,9 +68,10 @@ async function ended(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-async function answers(host: string): Promise<boolean> {
+async function answers(address: string): Promise<boolean> {
   try {
-    return [200, 401].includes((await fetch(`http://${host}/v2/`)).status);
+    const init = { tls: { rejectUnauthorized: false } } as RequestInit;
+    return [200, 401].includes((await fetch(address, init)).status);
   } catch {
     return false;
   }

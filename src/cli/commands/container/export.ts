@@ -1,10 +1,9 @@
-import { rename, rm, open } from "node:fs/promises";
 import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { failure } from "../../failure.ts";
-import { fileError } from "../../file-error.ts";
 import { text } from "../../flag.ts";
 import { checkOutputPath } from "../../host-path.ts";
+import { writeOutputFile } from "../../output-file.ts";
 
 const output = text("output", "Write to a file, instead of STDOUT", { short: "o" });
 
@@ -28,7 +27,7 @@ async function run(context: Context): Promise<number> {
   }
   if (file !== "") checkFile(file);
   const response = await context.api.request("GET", apiPath("containers", name, "export"));
-  if (file !== "") await save(response.body, file);
+  if (file !== "") await writeOutputFile(response.body, file);
   else for await (const chunk of response.body) await world.output.out(chunk);
   return 0;
 }
@@ -38,22 +37,5 @@ function checkFile(file: string): void {
     checkOutputPath(file);
   } catch (error) {
     throw failure(`failed to export container: ${(error as Error).message}`);
-  }
-}
-
-/** The file appears when it is whole. */
-async function save(body: AsyncIterable<Uint8Array>, file: string): Promise<void> {
-  const unfinished = `${file}.unfinished-${process.pid}`;
-  try {
-    const handle = await open(unfinished, "wx", 0o600);
-    try {
-      for await (const chunk of body) await handle.writeFile(chunk);
-    } finally {
-      await handle.close();
-    }
-    await rename(unfinished, file);
-  } catch (error) {
-    await rm(unfinished, { force: true });
-    throw fileError("write", file, error);
   }
 }

@@ -1,0 +1,27 @@
+import { isTiffinError, TiffinError } from "../base/error.ts";
+import { endpointsOf } from "./endpoint.ts";
+import type { RegistryAccess } from "./registry-access.ts";
+import { RegistryHost } from "./registry-host.ts";
+
+/** Asks a registry whether it takes the credentials (distribution-spec v1.1.1, "Determining Support"). @throws unauthenticated, unavailable */
+export async function checkLogin(domain: string, access: RegistryAccess): Promise<void> {
+  const endpoint = endpointsOf(domain, access.settings).at(-1);
+  if (endpoint === undefined) throw new TiffinError("internal", "A registry without a host");
+  const host = new RegistryHost(endpoint, access);
+  try {
+    const response = await host.send({
+      method: "GET",
+      target: "/v2/",
+      scopes: [],
+      expected: [200],
+    });
+    await response.body?.cancel();
+  } catch (error) {
+    if (!isTiffinError(error, "unauthenticated", "permission-denied")) throw error;
+    throw new TiffinError(
+      "unauthenticated",
+      `Cannot log in to ${domain}: unauthorized: incorrect username or password (${error.message})`,
+      { cause: error },
+    );
+  }
+}
