@@ -1,3 +1,4 @@
+import { shortId } from "../base/digest.ts";
 import { readContainerSpec } from "./container-config.ts";
 import { listStats } from "./container-stats.ts";
 import { json } from "./reply.ts";
@@ -11,6 +12,7 @@ export const tiffinRoutes: readonly Route[] = [
   { method: "POST", path: "/tiffin/containers/{name}/start", handler: startWithTimings },
   { method: "GET", path: "/tiffin/stats", handler: listStats },
   { method: "GET", path: "/tiffin/exec/{id}/timings", handler: execTimings },
+  { method: "GET", path: "/tiffin/images/layers", handler: listLayers },
   { method: "GET", path: "/tiffin/check", handler: check },
   { method: "POST", path: "/tiffin/check", handler: check },
 ];
@@ -36,4 +38,19 @@ function execTimings(request: ApiRequest): JsonReply {
 async function check(request: ApiRequest): Promise<JsonReply> {
   const repair = request.method === "POST" && queryFlag(request, "repair");
   return json({ findings: await request.engine.systemCheck({ repair }) });
+}
+
+/** The layers of all images, the largest first, each with the images that have it. */
+function listLayers({ engine }: ApiRequest): JsonReply {
+  const names = new Map<string, string>(
+    engine.images.images().map(({ id, repoTags }) => [id, repoTags[0] ?? shortId(id)]),
+  );
+  const layers = engine.images.layerUse().toSorted((a, b) => b.sizeBytes - a.sizeBytes);
+  return json(
+    layers.map(({ diffId, sizeBytes, imageIds }) => ({
+      DiffID: diffId,
+      Size: sizeBytes,
+      Images: imageIds.map((id) => ({ Id: id, Name: names.get(id) ?? shortId(id) })),
+    })),
+  );
 }

@@ -132,6 +132,7 @@ export const COMMANDS: readonly Entry[] = [
   },
   { path: "image push", short: "push", load: () => import("./commands/image/push.ts") },
   { path: "image save", short: "save", load: () => import("./commands/image/save.ts") },
+  { path: "image tree", load: () => import("./commands/image/tree.ts") },
   { path: "image tag", short: "tag", load: () => import("./commands/image/tag.ts") },
   { path: "inspect", load: () => import("./commands/system/inspect.ts") },
   { path: "login", load: () => import("./commands/system/login.ts") },

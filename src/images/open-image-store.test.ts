@@ -269,3 +269,16 @@ test("an index of a newer Tiffin is refused", () => {
   fixture.close();
   expect(() => fixture.store).toThrow("its version is 99, this Tiffin reads 2");
 });
+
+test("an unfinished download is no garbage, and goes when it is asked for", async () => {
+  const digest = digestOf(Buffer.from("whole"));
+  const partial = await fixture.store.content.openPartial(digest);
+  await partial.append(Buffer.from("who"));
+  expect(fixture.store.content.partials()).toEqual([]);
+  await partial.close();
+  expect(fixture.store.check()).toEqual({ missing: [], unowned: [] });
+  expect((await fixture.store.collectGarbage()).removed).toEqual([]);
+  expect(fixture.store.content.partials()).toEqual([{ digest, sizeBytes: 3 }]);
+  const { removed, freedBytes } = await fixture.store.collectGarbage({ partials: true });
+  expect({ removed, freedBytes }).toEqual({ removed: [`partial blob ${digest}`], freedBytes: 3 });
+});
