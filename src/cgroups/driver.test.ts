@@ -95,9 +95,10 @@ describe.skipIf(!isRoot).each(layouts())("CgroupDriver on %s", (kind, layout) =>
     expect(child.signalCode).toBe("SIGKILL");
     expect(driver.list()).toEqual([]);
     await driver.end("ending");
-    perform([
-      ...driver.plan({ containerId: "empty", resources: {}, deviceRules: [] }).limit,
-    ]).forEach((fd, name) => name.startsWith("procs.") && closeSync(fd));
+    const empty = driver.plan({ containerId: "empty", resources: {}, deviceRules: [] });
+    for (const [name, fd] of perform([...empty.create, ...empty.limit])) {
+      if (name === empty.intoCgroup?.register || name.startsWith("procs.")) closeSync(fd);
+    }
     await driver.end("empty");
     expect(driver.list()).toEqual([]);
   });
