@@ -54,8 +54,7 @@ function survives(valid: readonly string[], parse: (text: string) => unknown): v
     try {
       parse(text);
     } catch (error) {
-      if (!(error instanceof TiffinError))
-        throw new Error(`${JSON.stringify(text)}`, { cause: error });
+      if (!(error instanceof TiffinError)) throw new Error(JSON.stringify(text), { cause: error });
       expect(["invalid-argument", "not-implemented"]).toContain(error.code);
     }
   }
