@@ -22,7 +22,8 @@ const quiet = toggle("quiet", "Suppress verbose output", { short: "q" });
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",
   summary: "Upload an image to a registry",
-  examples: "  tiffin push registry.example:5000/team/app:3",
+  examples: `# To the registry that the name says
+tiffin push registry.example:5000/team/app:3`,
   flags: [allTags, contentTrust, platform, quiet],
   operands: { exactly: 1 },
   run,

@@ -10,7 +10,8 @@ const platform = text("platform", "Save only the given platform variant");
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
-  examples: "  tiffin save -o all.tar debian:12 team/app:3",
+  examples: `# Several images into one archive
+tiffin save -o all.tar debian:12 team/app:3`,
   flags: [output, platform],
   operands: { atLeast: 1 },
   run,

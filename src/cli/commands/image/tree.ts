@@ -5,6 +5,8 @@ import { layOut } from "../../table.ts";
 export const command: Command = {
   usage: "",
   summary: "Show the layers by size, and which images share them",
+  examples: `# What takes the space, and who else needs it
+tiffin image tree`,
   flags: [],
   operands: { exactly: 0 },
   inEngine: () => true,

@@ -17,7 +17,8 @@ const username = text("username", "Username", { short: "u" });
 export const command: Command = {
   usage: "[OPTIONS] [SERVER]",
   summary: "Authenticate to a registry",
-  examples: "  pass show registry | tiffin login -u ann --password-stdin registry.example:5000",
+  examples: `# With a password that no history keeps
+tiffin login -u ann --password-stdin registry.example:5000 < password-file`,
   flags: [password, passwordStdin, username],
   operands: { atMost: 1 },
   run,

@@ -6,6 +6,8 @@ import { serverOf } from "./login.ts";
 export const command: Command = {
   usage: "[SERVER]",
   summary: "Log out from a registry",
+  examples: `# Forget the credentials of one registry
+tiffin logout registry.example:5000`,
   flags: [],
   operands: { atMost: 1 },
   run,
