@@ -214,7 +214,7 @@ export const scripts: readonly Script[] = [
       "echo x | docker cp - web:/home",
       "docker cp -q /tmp/tiffin-cp/d web:/d && docker cp -q web:/d - | tar t | sort",
       "docker cp -q /tmp/tiffin-cp/d/. web:/d && docker cp -q web:/d - | tar t | sort",
-      "docker cp -q /tmp/tiffin-cp/d web:/d/f",
+      "docker cp -q /tmp/tiffin-cp/d web:/d/f 2>&1 | tail -n 1",
       "docker export web | tar t d bin/sh home | sort",
       "docker export nobody | wc -c",
       "rm -rf /tmp/tiffin-cp",
@@ -287,6 +287,7 @@ export const scripts: readonly Script[] = [
       "docker update web",
       "docker update --cpus 1 nobody",
     ],
+    differs: { "docker update --restart nonsense web": "docker's words since 25" },
   },
   {
     about: "health",
