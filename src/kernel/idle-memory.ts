@@ -28,7 +28,8 @@ export function releaseProgramText(): void {
   }
 }
 
-/** A full collection of the JavaScript heap, which gives its free pages back (the one call of Bun's own for that). */
+/** A full collection of the JavaScript heap, which gives its free pages and compiled code back (Bun's own calls for that). */
 export function collectHeap(): void {
+  Bun.shrink();
   Bun.gc(true);
 }
