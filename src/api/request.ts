@@ -59,7 +59,8 @@ export async function readJson(request: ApiRequest): Promise<JsonObject> {
   }
   const text = (await readAll(request.body)).toString("utf8");
   if (text.trim() === "") return new JsonObject({});
-  return new JsonObject(parseJson(text));
+  // Go's clients encode a missing configuration as null.
+  return new JsonObject(parseJson(text) ?? {});
 }
 
 async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {

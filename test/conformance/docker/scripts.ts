@@ -162,7 +162,7 @@ export const scripts: readonly Script[] = [
   {
     about: "logs",
     commands: [
-      "docker run --name web --network none box sh -c 'for i in 1 2 3; do echo out $i; done; echo err >&2'",
+      "docker run --name web --network none box sh -c 'for i in 1 2 3; do echo out $i; done; sleep 0.3; echo err >&2'",
       "docker logs web",
       "docker logs --tail 2 web",
       "docker logs --tail 0 web",
@@ -258,7 +258,9 @@ export const scripts: readonly Script[] = [
       "docker volume ls -q --filter label=a",
       "docker volume ls -q --filter dangling=true",
       "docker volume ls -q --filter nonsense=1",
-      "docker volume inspect -f '{{.Name}} {{.Driver}} {{json .Labels}} {{json .Options}} {{.Scope}}' vol work",
+      // Whether no labels are null or {} is the client's version's choice.
+      "docker volume inspect -f '{{.Name}} {{.Driver}} {{len .Labels}} {{len .Options}} {{.Scope}}' vol work",
+      "docker volume inspect -f '{{json .Labels}} {{json .Options}}' work",
       "docker volume inspect nobody",
       "docker run --rm --network none -v vol:/data box sh -c 'echo a > /data/f'",
       "docker run --rm --network none -v vol:/data:ro box sh -c 'cat /data/f; echo b > /data/f'",
