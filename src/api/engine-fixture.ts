@@ -12,6 +12,7 @@ import type {
   PathStatus,
   ProcessTable,
 } from "../engine/engine.ts";
+import type { RegistryVerbs } from "../engine/registry-verbs.ts";
 import type { PullOptions } from "../engine/pull-image.ts";
 import { emptySpec } from "../engine/spec-defaults.ts";
 import type { VolumeVerbs } from "../engine/volume-verbs.ts";
@@ -319,9 +320,15 @@ export class FixtureEngine implements Engine {
     throw new TiffinError("internal", "The fixture pushes nothing");
   }
 
-  async checkLogin(): Promise<void> {
-    // Everybody is welcome.
-  }
+  /** Everybody is welcome, and there is nothing. */
+  readonly registry: RegistryVerbs = {
+    checkLogin: () => Promise.resolve(""),
+    describe: (name) =>
+      Promise.reject(new TiffinError("not-found", `manifest for ${name} not found`)),
+    pushIndex: (name) => Promise.reject(new TiffinError("internal", `${name} is not pushed`)),
+    referrers: () => Promise.resolve([]),
+    search: () => Promise.resolve([]),
+  };
 
   async *events(_options: object, signal: AbortSignal): AsyncIterable<EngineEvent> {
     yield* this.sentEvents;

@@ -25,13 +25,14 @@ export const imageTransferRoutes: readonly Route[] = [
 /** `POST /auth`: asks the registry whether it knows these credentials. */
 async function checkLogin(request: ApiRequest): Promise<JsonReply> {
   const body = await readJson(request);
-  const [username, password, identitytoken] = ["username", "password", "identitytoken"].map((key) =>
-    body.string(key),
+  const given = ["username", "password", "identitytoken", "auth", "registrytoken"];
+  const credentials = credentialsIn(
+    Object.fromEntries(given.map((key) => [key, body.string(key)])),
   );
-  const credentials = credentialsIn({ username, password, identitytoken });
   if (credentials === undefined) throw invalidArgument("no credentials: username is missing");
-  await request.engine.checkLogin(domainOf(body.string("serveraddress")), credentials);
-  return json({ Status: "Login Succeeded", IdentityToken: "" });
+  const domain = domainOf(body.string("serveraddress"));
+  const identity = await request.engine.registry.checkLogin(domain, credentials);
+  return json({ Status: "Login Succeeded", IdentityToken: identity });
 }
 
 /** `https://index.docker.io/v1/`, `https://registry.example:5000`, `registry.example:5000` */

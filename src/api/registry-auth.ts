@@ -17,14 +17,21 @@ export function registryAuth(field: string): Credentials | undefined {
   return credentialsIn((content ?? {}) as Readonly<Record<string, unknown>>);
 }
 
-/** Docker's AuthConfig. */
+/** Docker's AuthConfig: what stands for more than a password comes first. */
 export function credentialsIn(config: Readonly<Record<string, unknown>>): Credentials | undefined {
-  const { username, password, identitytoken: token } = config;
-  if (typeof token === "string" && token !== "") return { kind: "identity", token };
-  if (typeof username !== "string" || username === "") return undefined;
-  return {
-    kind: "password",
-    user: username,
-    password: typeof password === "string" ? password : "",
+  const text = (key: string): string => {
+    const value = config[key];
+    return typeof value === "string" ? value : "";
   };
+  if (text("registrytoken") !== "") return { kind: "access", token: text("registrytoken") };
+  if (text("identitytoken") !== "") return { kind: "identity", token: text("identitytoken") };
+  if (text("username") !== "") {
+    return { kind: "password", user: text("username"), password: text("password") };
+  }
+  const [, user, password] = /^([^:]+):(.*)$/s.exec(decode(text("auth"))) ?? [];
+  return user === undefined ? undefined : { kind: "password", user, password: password ?? "" };
+}
+
+function decode(base64: string): string {
+  return Buffer.from(base64, "base64").toString("utf8");
 }

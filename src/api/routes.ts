@@ -7,6 +7,7 @@ import { imageTransferRoutes } from "./image-transfer.ts";
 import { imageRoutes } from "./images.ts";
 import { networkRoutes } from "./networks.ts";
 import { pruneRoutes } from "./prune.ts";
+import { registryRoutes } from "./registry.ts";
 import type { Route } from "./router.ts";
 import { systemRoutes } from "./system.ts";
 import { tiffinRoutes } from "./tiffin-routes.ts";
@@ -22,8 +23,9 @@ export const apiRoutes: readonly Route[] = [
   ...containerUpdateRoutes,
   ...execRoutes,
   ...pruneRoutes,
-  // Before images: `/images/search` is no image.
   ...unsupportedRoutes,
+  // Before images: `/images/search` is no image.
+  ...registryRoutes,
   ...imageTransferRoutes,
   ...imageRoutes,
   ...networkRoutes,

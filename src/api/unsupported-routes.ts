@@ -9,8 +9,6 @@ const notYet: readonly (readonly [method: string, path: string])[] = [
   ["POST", "/build"],
   ["POST", "/session"],
   ["POST", "/grpc"],
-  ["GET", "/distribution/{name...}/json"],
-  ["GET", "/images/search"],
   ["POST", "/networks/create"],
   ["POST", "/networks/{name}/connect"],
   ["POST", "/networks/{name}/disconnect"],

@@ -1,4 +1,3 @@
-import { checkLogin } from "../registry/check-login.ts";
 import { diskUsage } from "../layers/writable-layer.ts";
 import { attachContainer } from "./attach-container.ts";
 import { commitContainer } from "./commit-container.ts";
@@ -20,7 +19,7 @@ import { pruneContainers } from "./prune-containers.ts";
 import { pruneImages } from "./prune-images.ts";
 import { pullImage } from "./pull-image.ts";
 import { pushImage } from "./push-image.ts";
-import { registryAccess } from "./registry-access.ts";
+import { registryVerbs } from "./registry-verbs.ts";
 import { removeContainer } from "./remove-container.ts";
 import { restartContainer } from "./restart-container.ts";
 import { startContainer } from "./start-container.ts";
@@ -88,7 +87,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     },
     eventListeners: () => events.listenerCount(),
     pullImage: (name, options) => pullImage(context, name, options),
-    checkLogin: (domain, credentials) => checkLogin(domain, registryAccess(credentials)),
+    registry: registryVerbs,
     pushImage: (name, options) => pushImage(context, name, options),
     events: (options, signal) => events.subscribe(options, signal),
     systemCheck: (options) => systemCheck(context, options),

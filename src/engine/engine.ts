@@ -5,9 +5,9 @@ import type { PathStatus } from "../layers/resolve-path.ts";
 import type { CommitRequest } from "./commit-container.ts";
 import type { ArchiveWrite, PathArchive } from "./container-archive.ts";
 import type { ImageStore } from "../images/image-store.ts";
-import type { Credentials } from "../registry/credentials.ts";
 import type { PullOptions } from "./pull-image.ts";
 import type { PushOptions } from "./push-image.ts";
+import type { RegistryVerbs } from "./registry-verbs.ts";
 import type { ContainerStats, StatsRequest } from "./container-stats.ts";
 import type { Pruned } from "./prune-containers.ts";
 import type { ImagePruning, PrunedImages } from "./prune-images.ts";
@@ -216,8 +216,8 @@ export interface Engine {
 
   /** Brings an image in from its registry (pull-image.ts). */
   pullImage(name: string, options: PullOptions): Promise<void>;
-  /** Asks a registry whether it knows these credentials. @throws unauthenticated, unavailable */
-  checkLogin(domain: string, credentials: Credentials): Promise<void>;
+  /** What registries can be asked without an image coming in. */
+  readonly registry: RegistryVerbs;
   /** Puts an image into its registry (push-image.ts). */
   pushImage(name: string, options: PushOptions): Promise<void>;
 

@@ -1,10 +1,12 @@
 import { TiffinError } from "../base/error.ts";
+import { asRecord } from "../images/manifest.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { httpFetch } from "./http-fetch.ts";
 import type { RegistryAccess } from "./registry-access.ts";
 import { registryError, withoutSecrets } from "./registry-error.ts";
+import { Passing, retryAfterMs } from "./retry.ts";
 
 /** What the token server says when it says nothing (distribution's "Token Authentication Specification"). */
 const DEFAULT_LIFETIME_SECONDS = 60;
@@ -35,6 +37,8 @@ export class Authorizer {
     const challenge = this.#challenge;
     if (challenge === undefined) return undefined;
     if (challenge.scheme === "basic") return this.#basic();
+    const given = await this.#credentials();
+    if (given?.kind === "access") return `Bearer ${given.token}`;
     const key = scopes.join(" ");
     const known = await this.#tokens.get(key)?.catch(() => undefined);
     if (known !== undefined && known.expiresAt > Date.now()) return `Bearer ${known.value}`;
@@ -55,8 +59,9 @@ export class Authorizer {
     return credentials?.kind === "password" ? basicField(credentials) : undefined;
   }
 
-  #credentials(): Promise<Credentials | undefined> {
-    return this.#access.credentials(this.#endpoint.host);
+  /** A mirror is somebody else: what the user gave was for the registry. */
+  async #credentials(): Promise<Credentials | undefined> {
+    return this.#endpoint.isMirror ? undefined : this.#access.credentials(this.#endpoint.host);
   }
 
   async #askToken(
@@ -67,18 +72,30 @@ export class Authorizer {
     const realm = tokenServer(challenge.realm, this.#endpoint);
     const credentials = await this.#credentials();
     const wanted = scopes.length > 0 ? scopes : challenge.scope.split(" ").filter(Boolean);
+    const { onIdentity } = this.#access;
+    const question = { realm, service: challenge.service, scopes: wanted };
     const request =
       credentials?.kind === "identity"
-        ? identityRequest(realm, challenge.service, wanted, credentials.token)
-        : plainRequest(realm, challenge.service, wanted, credentials);
+        ? identityRequest(question, credentials.token)
+        : plainRequest(question, {
+            credentials: credentials?.kind === "password" ? credentials : undefined,
+            wantsIdentity: onIdentity !== undefined,
+          });
     const response = await httpFetch(request.address, {
       ...request,
       ...(signal === undefined ? {} : { signal }),
       settings: this.#endpoint.settings,
       environment: this.#access.environment,
     });
-    if (!response.ok) throw await registryError(response, request);
-    return readToken(await response.json(), request.address);
+    if (!response.ok) {
+      const error = await registryError(response, request);
+      const mayPass = response.status === 429 || response.status >= 500;
+      throw mayPass ? new Passing(error, retryAfterMs(response.headers.get("retry-after"))) : error;
+    }
+    const answer = await readAnswer(response, request.address);
+    const { refresh_token: identity } = answer;
+    if (typeof identity === "string" && identity !== "") onIdentity?.(identity);
+    return readToken(answer, request.address);
   }
 }
 
@@ -105,11 +122,21 @@ interface TokenRequest {
   readonly body?: string;
 }
 
+interface Question {
+  readonly realm: URL;
+  readonly service: string;
+  readonly scopes: readonly string[];
+}
+
 function plainRequest(
-  realm: URL,
-  service: string,
-  scopes: readonly string[],
-  credentials: (Credentials & { kind: "password" }) | undefined,
+  { realm, service, scopes }: Question,
+  {
+    credentials,
+    wantsIdentity,
+  }: {
+    readonly credentials: (Credentials & { kind: "password" }) | undefined;
+    readonly wantsIdentity: boolean;
+  },
 ): TokenRequest {
   const url = new URL(realm);
   if (service !== "") url.searchParams.set("service", service);
@@ -117,18 +144,14 @@ function plainRequest(
   if (credentials !== undefined) {
     url.searchParams.set("account", credentials.user);
     url.searchParams.set("client_id", CLIENT_ID);
+    if (wantsIdentity) url.searchParams.set("offline_token", "true");
   }
   const headers = credentials === undefined ? {} : { authorization: basicField(credentials) };
   return { address: url.href, method: "GET", headers };
 }
 
 /** An identity token is a refresh token of OAuth 2 (RFC 6749, section 6). */
-function identityRequest(
-  realm: URL,
-  service: string,
-  scopes: readonly string[],
-  token: string,
-): TokenRequest {
+function identityRequest({ realm, service, scopes }: Question, token: string): TokenRequest {
   const body = new URLSearchParams({
     grant_type: "refresh_token",
     service,
@@ -144,12 +167,20 @@ function identityRequest(
   };
 }
 
-function readToken(content: unknown, address: string): Token {
-  const {
-    token,
-    access_token: accessToken,
-    expires_in: lifetime,
-  } = (content ?? {}) as Record<string, unknown>;
+async function readAnswer(
+  response: Response,
+  address: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return asRecord(await response.json()) ?? {};
+  } catch (error) {
+    const words = `The token server ${withoutSecrets(address)} answered with no JSON`;
+    throw new TiffinError("unavailable", words, { cause: error });
+  }
+}
+
+function readToken(content: Readonly<Record<string, unknown>>, address: string): Token {
+  const { token, access_token: accessToken, expires_in: lifetime } = content;
   const value = [token, accessToken].find((text) => typeof text === "string" && text !== "");
   if (typeof value !== "string") {
     throw new TiffinError(

@@ -3,11 +3,20 @@ import { endpointsOf } from "./endpoint.ts";
 import type { RegistryAccess } from "./registry-access.ts";
 import { RegistryHost } from "./registry-host.ts";
 
-/** Asks a registry whether it takes the credentials (distribution-spec v1.1.1, "Determining Support"). @throws unauthenticated, unavailable */
-export async function checkLogin(domain: string, access: RegistryAccess): Promise<void> {
+/**
+ * Asks a registry whether it takes the credentials (distribution-spec v1.1.1, "Determining Support"). Resolves to an identity
+ * token, which stands for the password from then on, or to "" where its token server gives none.
+ *
+ * @throws unauthenticated, unavailable
+ */
+export async function checkLogin(domain: string, access: RegistryAccess): Promise<string> {
+  let identity = "";
+  const onIdentity = (token: string): void => {
+    identity = token;
+  };
   const endpoint = endpointsOf(domain, access.settings).at(-1);
   if (endpoint === undefined) throw new TiffinError("internal", "A registry without a host");
-  const host = new RegistryHost(endpoint, access);
+  const host = new RegistryHost(endpoint, { ...access, onIdentity });
   try {
     const response = await host.send({
       method: "GET",
@@ -16,6 +25,7 @@ export async function checkLogin(domain: string, access: RegistryAccess): Promis
       expected: [200],
     });
     await response.body?.cancel();
+    return identity;
   } catch (error) {
     if (!isTiffinError(error, "unauthenticated", "permission-denied")) throw error;
     throw new TiffinError(

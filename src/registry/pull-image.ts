@@ -1,6 +1,6 @@
 import { type Digest, shortId } from "../base/digest.ts";
-import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
-import { familiarName, type Reference } from "../base/reference.ts";
+import { invalidArgument, TiffinError } from "../base/error.ts";
+import type { Reference } from "../base/reference.ts";
 import type { ContentStore } from "../images/content-store.ts";
 import { diffIdsOf, parseImageConfig } from "../images/image-config.ts";
 import type { ImageLayer, ImageSource } from "../images/image-source.ts";
@@ -14,10 +14,10 @@ import {
   platformName,
 } from "../images/manifest.ts";
 import { downloadBlob } from "./download-blob.ts";
-import type { RegistryDocument, Repository } from "./repository.ts";
+import { findDocument } from "./find-document.ts";
+import { isSchema1, type RegistryDocument, type Repository, schema1 } from "./repository.ts";
 
 const MAX_NESTING = 3;
-const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 /** Layers that the publisher lets nobody else distribute: they are elsewhere (image-spec v1.1.1, "Non-Distributable Layers"). */
 const FOREIGN = /nondistributable|foreign/;
 const ATTACHED = "vnd.docker.reference.type";
@@ -48,7 +48,7 @@ export interface RemoteImage {
  */
 export async function findRemoteImage(request: PullRequest): Promise<RemoteImage> {
   const { repository, reference, signal } = request;
-  const document = await wanted(request);
+  const document = await findDocument(repository, reference, signal);
   const chosen = await choose(document, request, 0);
   if (chosen === undefined) throw noPlatform(document, request);
   const { manifest } = chosen;
@@ -76,40 +76,6 @@ export async function findRemoteImage(request: PullRequest): Promise<RemoteImage
   return { source, digest };
 }
 
-async function wanted({ repository, reference, signal }: PullRequest): Promise<RegistryDocument> {
-  const mark = reference.digest ?? reference.tag ?? "";
-  try {
-    return await repository.manifest(mark, signal);
-  } catch (error) {
-    throw explained(error, reference);
-  }
-}
-
-/** Registries say little; docker's words say what it means. */
-function explained(error: unknown, reference: Reference): unknown {
-  if (!isTiffinError(error)) return error;
-  const name = familiarName(reference);
-  const { message } = error;
-  const options = {
-    cause: error,
-    ...(error.details === undefined ? {} : { details: error.details }),
-  };
-  if (error.code === "not-found") {
-    const mark = reference.digest ?? reference.tag;
-    const separator = reference.digest === undefined ? ":" : "@";
-    const words = `manifest for ${name}${separator}${mark} not found: ${message}`;
-    return new TiffinError("not-found", words, options);
-  }
-  if (error.code === "unauthenticated" || error.code === "permission-denied") {
-    return new TiffinError(
-      error.code === "unauthenticated" ? "not-found" : error.code,
-      `pull access denied for ${name}, repository does not exist or may require 'docker login': ${message}`,
-      { ...options, hint: `Log in with: tiffin login ${reference.domain}` },
-    );
-  }
-  return error;
-}
-
 interface Chosen {
   readonly bytes: Uint8Array;
   readonly manifest: Manifest;
@@ -121,7 +87,7 @@ async function choose(
   depth: number,
 ): Promise<Chosen | undefined> {
   const { repository, signal, platform } = request;
-  if (SCHEMA_1.test(mediaType)) throw schema1(repository.path);
+  if (isSchema1(mediaType)) throw schema1(repository.path);
   const document = parseDocument(bytes, `manifest ${digest}`);
   if (document.kind === "manifest") return { bytes, manifest: document.manifest };
   if (depth >= MAX_NESTING) {
@@ -138,14 +104,6 @@ async function choose(
     if (chosen !== undefined) return chosen;
   }
   return undefined;
-}
-
-function schema1(path: string): TiffinError {
-  return new TiffinError(
-    "not-implemented",
-    `Cannot pull ${path}: its manifest is of docker's schema 1, which is not supported`,
-    { hint: "Have it pushed again by a docker that is younger than 2017" },
-  );
 }
 
 function noPlatform(document: RegistryDocument, { platform }: PullRequest): TiffinError {

@@ -3,6 +3,7 @@ import { Slots } from "../base/slots.ts";
 import type { Progress } from "../images/image-store.ts";
 import type { Descriptor } from "../images/manifest.ts";
 import type { StoredImage } from "../images/stored-layer.ts";
+import { putManifest } from "./put-manifest.ts";
 import type { Repository } from "./repository.ts";
 import { uploadBlob, type Uploaded } from "./upload-blob.ts";
 
@@ -44,7 +45,11 @@ export async function pushImage(request: PushRequest): Promise<Descriptor> {
   await Promise.allSettled(sending);
   signal.throwIfAborted();
   await upload({ ...request, mountFrom: [], signal }, image.config, () => undefined);
-  await putManifest(request);
+  await putManifest(request.repository, request.tag, {
+    mediaType: image.manifest.mediaType,
+    bytes: image.manifestBytes,
+    signal: request.signal,
+  });
   const { digest, size } = image.manifest;
   report({ status: `${request.tag}: digest: ${digest} size: ${size}` });
   return image.manifest;
@@ -72,18 +77,4 @@ function upload(
 ): Promise<Uploaded> {
   const blob = file(descriptor.digest);
   return uploadBlob(repository, { descriptor, file: blob, mountFrom, onBytes, signal });
-}
-
-async function putManifest({ repository, image, tag, signal }: PushRequest): Promise<void> {
-  const { origin, path, scopes } = repository;
-  const response = await origin.send({
-    method: "PUT",
-    target: `/v2/${path}/manifests/${tag}`,
-    headers: { "content-type": image.manifest.mediaType },
-    body: image.manifestBytes,
-    scopes,
-    expected: [200, 201, 202, 204],
-    signal,
-  });
-  await response.body?.cancel();
 }

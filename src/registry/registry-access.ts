@@ -9,4 +9,6 @@ export interface RegistryAccess {
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly retries?: RetryPolicy;
+  /** Called with the identity token of a token server that gives one for a password; it is asked for one only then. */
+  readonly onIdentity?: (token: string) => void;
 }

@@ -93,7 +93,10 @@ export class RegistryHost {
     try {
       return await this.#authorizer.header(scopes, signal);
     } catch (error) {
-      throw isTiffinError(error) ? error : this.#unreachable(error);
+      if (isTiffinError(error) || error instanceof Passing) throw error;
+      signal?.throwIfAborted();
+      const failure = this.#unreachable(error, "the token server");
+      throw isAboutSecurity(error) ? failure : new Passing(failure);
     }
   }
 
@@ -130,12 +133,13 @@ export class RegistryHost {
     return target.startsWith("/") ? `${this.endpoint.base}${target}` : target;
   }
 
-  #unreachable(cause: unknown): TiffinError {
+  #unreachable(cause: unknown, what = ""): TiffinError {
     const { base, host } = this.endpoint;
+    const place = what === "" ? base : `${what} of ${base}`;
     const hint = isAboutSecurity(cause)
       ? `Give the registry's authority in the settings of ${host} (docs/reference/registries.md)`
       : "Check the name, the network and the proxy";
-    return new TiffinError("unavailable", `Cannot reach ${base}: ${messageOf(cause)}`, {
+    return new TiffinError("unavailable", `Cannot reach ${place}: ${messageOf(cause)}`, {
       cause,
       hint,
     });

@@ -4,6 +4,7 @@ import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
 import { type Descriptor, MAX_DOCUMENT_BYTES, MEDIA_TYPE } from "../images/manifest.ts";
 import { type BlobRead, readBlob } from "./blob-read.ts";
 import { endpointsOf } from "./endpoint.ts";
+import { nextPage } from "./next-page.ts";
 import type { RegistryAccess } from "./registry-access.ts";
 import { type HostRequest, RegistryHost } from "./registry-host.ts";
 
@@ -23,6 +24,20 @@ const ACCEPTED: string = [
   "application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1",
 ].join(", ");
 
+const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
+
+export function isSchema1(mediaType: string): boolean {
+  return SCHEMA_1.test(mediaType);
+}
+
+export function schema1(path: string): TiffinError {
+  return new TiffinError(
+    "not-implemented",
+    `Cannot read ${path}: its manifest is of docker's schema 1, which is not supported`,
+    { hint: "Have it pushed again by a docker that is younger than 2017" },
+  );
+}
+
 export interface Repository {
   /** By tag or digest; verified. @throws not-found, unauthenticated, permission-denied, data-loss, unavailable */
   manifest(tagOrDigest: string, signal?: AbortSignal): Promise<RegistryDocument>;
@@ -33,8 +48,8 @@ export interface Repository {
   hasBlob(digest: Digest): Promise<boolean>;
   /** Up to the first 10,000 tags. */
   tags(): Promise<string[]>;
-  /** Artifacts that name a digest as their subject (distribution-spec v1.1.1, "Listing Referrers"). */
-  referrers(digest: Digest): Promise<RegistryDocument>;
+  /** Indexes, page by page, of artifacts that name a digest as their subject (distribution-spec v1.1.1, "Listing Referrers"). */
+  referrers(digest: Digest, signal?: AbortSignal): Promise<RegistryDocument[]>;
   /** The registry itself, for writing (upload.ts). */
   readonly origin: RegistryHost;
   readonly path: string;
@@ -54,7 +69,7 @@ export function openRepository(
 }
 
 const TAGS_A_PAGE = 1000;
-const MAX_TAG_PAGES = 10;
+const MAX_PAGES = 10;
 
 class HostedRepository implements Repository {
   readonly #hosts: readonly RegistryHost[];
@@ -129,7 +144,7 @@ class HostedRepository implements Repository {
   async tags(): Promise<string[]> {
     const found: string[] = [];
     let target: string | undefined = `/v2/${this.path}/tags/list?n=${TAGS_A_PAGE}`;
-    for (let page = 0; target !== undefined && page < MAX_TAG_PAGES; page++) {
+    for (let page = 0; target !== undefined && page < MAX_PAGES; page++) {
       const response = await this.#read({ method: "GET", target, expected: [200] });
       const { tags } = ((await response.json()) ?? {}) as { tags?: unknown };
       if (Array.isArray(tags)) found.push(...tags.filter((tag) => typeof tag === "string"));
@@ -138,17 +153,26 @@ class HostedRepository implements Repository {
     return found;
   }
 
-  async referrers(digest: Digest): Promise<RegistryDocument> {
-    const response = await this.#read({
-      method: "GET",
-      target: this.#target("referrers", digest),
-      headers: { accept: MEDIA_TYPE.ociIndex },
-      expected: [200, 404],
-    });
-    if (response.status === 200) return readDocument(response);
-    await response.body?.cancel();
-    // Registries without that operation keep the list under a tag made of the digest ("Referrers Tag Schema").
-    return this.manifest(digest.replace(":", "-"));
+  async referrers(digest: Digest, signal?: AbortSignal): Promise<RegistryDocument[]> {
+    const pages: RegistryDocument[] = [];
+    let target: string | undefined = this.#target("referrers", digest);
+    for (let page = 0; target !== undefined && page < MAX_PAGES; page++) {
+      const response = await this.#read({
+        method: "GET",
+        target,
+        headers: { accept: MEDIA_TYPE.ociIndex },
+        expected: page === 0 ? [200, 400, 404, 405] : [200],
+        ...(signal === undefined ? {} : { signal }),
+      });
+      if (response.status !== 200) {
+        await response.body?.cancel();
+        // Registries without that operation keep the list under a tag made of the digest ("Referrers Tag Schema").
+        return [await this.manifest(digest.replace(":", "-"), signal)];
+      }
+      pages.push(await readDocument(response));
+      target = nextPage(response.headers.get("link"), target);
+    }
+    return pages;
   }
 
   /** Asks the mirrors first. A mirror that fails in whatever way is passed over; the registry's own word counts. */
@@ -186,12 +210,4 @@ async function readDocument(response: Response): Promise<RegistryDocument> {
   const bytes = Buffer.concat(chunks);
   const mediaType = (response.headers.get("content-type") ?? "").split(";", 1)[0] ?? "";
   return { bytes, digest: digestOf(bytes), mediaType: mediaType.trim() };
-}
-
-/** `</v2/x/tags/list?last=…>; rel="next"` (RFC 8288): only a path of the same registry counts. */
-function nextPage(link: string | null, from: string): string | undefined {
-  const target = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
-  if (target === undefined) return undefined;
-  const url = new URL(target, `http://registry${from}`);
-  return url.hostname === "registry" ? `${url.pathname}${url.search}` : undefined;
 }

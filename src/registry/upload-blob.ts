@@ -1,4 +1,5 @@
 import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
+import type { Digest } from "../base/digest.ts";
 import type { Descriptor } from "../images/manifest.ts";
 import type { Repository } from "./repository.ts";
 import { DEFAULT_RETRIES, Passing, withRetries } from "./retry.ts";
@@ -34,7 +35,8 @@ export async function uploadBlob(repository: Repository, upload: Upload): Promis
   const { descriptor, signal } = upload;
   if (await repository.hasBlob(descriptor.digest)) return { how: "here" };
   for (const from of upload.mountFrom) {
-    if (await mount(repository, upload, from)) return { how: "mounted", from };
+    if (await mountBlob(repository, descriptor.digest, { from, signal }))
+      return { how: "mounted", from };
   }
   return withRetries(
     async () => {
@@ -51,31 +53,39 @@ export async function uploadBlob(repository: Repository, upload: Upload): Promis
   );
 }
 
-async function mount(repository: Repository, upload: Upload, from: string): Promise<boolean> {
+/** Has a blob taken over from another repository of the same registry; false when the registry does not. */
+export async function mountBlob(
+  repository: Repository,
+  digest: Digest,
+  { from, signal }: { readonly from: string; readonly signal: AbortSignal },
+): Promise<boolean> {
   const { origin, path, scopes } = repository;
-  const { digest } = upload.descriptor;
   const response = await origin.send({
     method: "POST",
     target: `/v2/${path}/blobs/uploads/?mount=${digest}&from=${encodeURIComponent(from)}`,
     scopes: [...scopes, `repository:${from}:pull`],
     expected: [201, 202, 400, 401, 403, 404, 405],
-    signal: upload.signal,
+    signal,
   });
   await response.body?.cancel();
   // 202 has begun an upload, which is of no use without its bytes.
   const location = response.headers.get("location");
-  if (response.status === 202 && location !== null) await callOff(repository, location, upload);
+  if (response.status === 202 && location !== null) await callOff(repository, location, signal);
   return response.status === 201;
 }
 
-async function callOff(repository: Repository, location: string, upload: Upload): Promise<void> {
+async function callOff(
+  repository: Repository,
+  location: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { origin, scopes } = repository;
   const response = await origin.send({
     method: "DELETE",
     target: absolute(repository, location),
     scopes,
     expected: [200, 202, 204, 400, 404, 405],
-    signal: upload.signal,
+    signal,
   });
   await response.body?.cancel();
 }

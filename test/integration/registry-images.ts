@@ -68,13 +68,14 @@ export function putIndex(
   return putManifest(host, name, { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests });
 }
 
-async function putManifest(
+/** Puts any manifest, under a tag or its digest. */
+export async function putManifest(
   host: string,
   [repository, tag]: readonly [string, (string | undefined)?],
-  content: { readonly mediaType: string | undefined } & Record<string, unknown>,
+  content: { readonly mediaType: string } & Record<string, unknown>,
 ): Promise<PutDescriptor> {
   const bytes = json(content);
-  const mediaType = content.mediaType ?? "";
+  const mediaType = content.mediaType;
   const mark = tag ?? digest(bytes);
   await expectCreated(
     await fetch(`http://${host}/v2/${repository}/manifests/${mark}`, {
@@ -86,17 +87,17 @@ async function putManifest(
   return { mediaType, digest: digest(bytes), size: bytes.length };
 }
 
-async function putBlob(
+export async function putBlob(
   host: string,
   repository: string,
   bytes: Uint8Array<ArrayBuffer>,
-  mediaType: string | undefined,
+  mediaType: string,
 ): Promise<PutDescriptor> {
   const start = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: "POST" });
   const place = new URL(start.headers.get("location") ?? "", `http://${host}`);
   place.searchParams.set("digest", digest(bytes));
   await expectCreated(await fetch(place, { method: "PUT", body: bytes }));
-  return { mediaType: mediaType ?? "", digest: digest(bytes), size: bytes.length };
+  return { mediaType, digest: digest(bytes), size: bytes.length };
 }
 
 async function expectCreated(response: Response): Promise<void> {

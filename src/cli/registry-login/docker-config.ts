@@ -13,7 +13,7 @@ export type Credentials =
 export const DOCKER_HUB_KEY = "https://index.docker.io/v1/";
 const DOCKER_HUB_HOSTS = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 /** docker-credential-helpers say the user's name so when the secret is an identity token. */
-const TOKEN_USER = "<token>";
+export const TOKEN_USER = "<token>";
 const HELPER_TIMEOUT_MS = 30_000;
 
 export interface DockerConfig {

@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { DEFAULT_DOMAIN } from "../../base/reference.ts";
 import { fileError } from "../file-error.ts";
-import { DOCKER_HUB_KEY, parseDockerConfig, runHelper } from "./docker-config.ts";
+import { DOCKER_HUB_KEY, parseDockerConfig, runHelper, TOKEN_USER } from "./docker-config.ts";
 
 /** The name under which a registry's credentials stand. */
 export function keyOf(domain: string): string {
@@ -27,20 +27,31 @@ export function keyOf(domain: string): string {
 export async function storeCredentials(
   directory: string,
   key: string,
-  { user, password }: { readonly user: string; readonly password: string },
+  {
+    user,
+    password,
+    identity,
+  }: {
+    readonly user: string;
+    readonly password: string;
+    /** An identity token, which is kept instead of the password; or "". */
+    readonly identity: string;
+  },
 ): Promise<string | undefined> {
   const content = readContent(directory);
   const helper = helperOf(directory, content, key);
   if (helper !== undefined) {
-    await runHelper(
-      helper,
-      "store",
-      JSON.stringify({ ServerURL: key, Username: user, Secret: password }),
-    );
+    const secret =
+      identity === ""
+        ? { Username: user, Secret: password }
+        : { Username: TOKEN_USER, Secret: identity };
+    await runHelper(helper, "store", JSON.stringify({ ServerURL: key, ...secret }));
     return undefined;
   }
-  const auth = Buffer.from(`${user}:${password}`).toString("base64");
-  writeContent(directory, { ...content, auths: { ...authsOf(content), [key]: { auth } } });
+  // As docker writes it: the user's name, and the token in the password's place.
+  const auth = Buffer.from(`${user}:${identity === "" ? password : ""}`).toString("base64");
+  const entry = identity === "" ? { auth } : { auth, identitytoken: identity };
+  writeContent(directory, { ...content, auths: { ...authsOf(content), [key]: entry } });
   return join(directory, "config.json");
 }
 

@@ -33,9 +33,10 @@ async function run(context: Context): Promise<number> {
     password: credentials.password,
     serveraddress: key,
   };
-  await context.api.json("POST", "/auth", { body });
+  const answer = await context.api.json("POST", "/auth", { body });
+  const { IdentityToken: identity = "" } = answer as { IdentityToken?: string };
   const directory = dockerConfigDirectory(context.world.environment);
-  const file = await storeCredentials(directory, key, credentials);
+  const file = await storeCredentials(directory, key, { ...credentials, identity });
   if (file !== undefined) {
     await context.warn(`\nWARNING! Your credentials are stored unencrypted in '${file}'.
 Configure a credential helper to remove this warning. See

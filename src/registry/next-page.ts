@@ -1,0 +1,7 @@
+/** `</v2/x/tags/list?last=…>; rel="next"` (RFC 8288): only a path of the same registry counts. */
+export function nextPage(link: string | null, from: string): string | undefined {
+  const target = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
+  if (target === undefined) return undefined;
+  const url = new URL(target, `http://registry${from}`);
+  return url.hostname === "registry" ? `${url.pathname}${url.search}` : undefined;
+}
