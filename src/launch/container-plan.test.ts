@@ -127,7 +127,7 @@ test("descriptors of the preparation never come into the table of the program's 
   // The mark is above all that the program's process keeps, and below all that is opened afterwards.
   const results = supervisor.flatMap((step) => ("result" in step ? [step.result] : []));
   const mark = results.indexOf("preparation");
-  for (const kept of ["stdout.write", "stderr.write", "executed.write", "parted"]) {
+  for (const kept of ["stdout.write", "stderr.write", "executed.write"]) {
     expect(results.slice(0, mark)).toContain(kept);
   }
   for (const used of ["mapped", "userns", "rootfs"]) expect(results.slice(mark)).toContain(used);

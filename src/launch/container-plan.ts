@@ -27,6 +27,7 @@ import {
 } from "../namespaces/rlimits.ts";
 import { planLoopback, planSysctls } from "../namespaces/network.ts";
 import {
+  planAnswering,
   planBecomeRoot,
   planEndWithEngine,
   planGuard,
@@ -88,6 +89,7 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
     ...plan.rootfs,
     ...plan.prepare,
     ...plan.mounts.filter(({ side }) => side === "supervisor").flatMap(({ make }) => make),
+    ...planAnswering(plan.process),
     // Making files as the container's root has undone it.
     ...planEndWithEngine(),
     {

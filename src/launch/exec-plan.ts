@@ -10,6 +10,7 @@ import {
 } from "../namespaces/rlimits.ts";
 import {
   FIRST_INHERITED_FD,
+  planAnswering,
   planBecomeRoot,
   planConfinedProgram,
   planForked,
@@ -43,6 +44,7 @@ export function planExecLaunch(plan: ExecPlan): Operation[] {
     ...(plan.hasUserNamespace || plan.sharesHostPid ? planFork(plan) : planForkFromInside(plan)),
     ...planForked(plan.cgroup),
     ...planRlimits(limitsByTime(plan.rlimits).early, register("pid")),
+    ...planAnswering(plan.process),
     { control: "signal", eventfd: register("prepared"), reason: "let the process go on" },
     ...planSupervise(plan.process, false),
   ];

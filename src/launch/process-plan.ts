@@ -1,6 +1,6 @@
 import { call, type Operation, type Register, register } from "../base/operation.ts";
 import type { CgroupPlan } from "../cgroups/plan.ts";
-import { AT, O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
+import { AT, CLONE, O, OPEN_HOW_SIZE } from "../kernel/flags.ts";
 import {
   type CapabilityPlan,
   planBoundingSet,
@@ -56,71 +56,87 @@ const CLOSE_RANGE = { UNSHARE: 2 };
 const ROOT_DIRECTORY = O.DIRECTORY | O.CLOEXEC;
 
 /**
- * What the supervisor opens before the fork. Descriptors that it keeps come first, so that all later ones can be closed
- * by number: registers directory, listener, log, stdin/stdout/stderr ends, the slots, executed.
+ * What both sides of the fork need, opened before it. Descriptors that the supervisor keeps come first, so that all later ones
+ * can be closed by number: registers stdin/stdout/stderr ends, the slots, executed.
  */
 export function planHoldings(plan: ProcessPlan): Operation[] {
   return [
-    call("prctl", [PR.SET_NAME, "tiffin-super", 0, 0, 0], "name the supervisor"),
     ...planEndWithEngine(),
+    ...(plan.tty ? [] : planPipes(plan)),
+    ...slots(plan).map((slot) =>
+      call("fcntl", [ENGINE_FD, F_DUPFD_CLOEXEC, 0], "keep a place for a descriptor", {
+        result: slot,
+      }),
+    ),
+    ...planPipe("executed", "see the program start"),
+    ...(plan.tty
+      ? [
+          call(
+            "eventfd2",
+            [0, O.CLOEXEC],
+            "make the signal that the container has its own descriptors",
+            { result: "parted" },
+          ),
+        ]
+      : []),
+    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's tree is ready", {
+      result: "prepared",
+    }),
+    call("fcntl", [ENGINE_FD, F_DUPFD_CLOEXEC, 0], "mark what serves preparation only", {
+      result: "preparation",
+    }),
+  ];
+}
+
+/** How clients reach the supervisor, and where it writes: made while the other side of the fork is at work. */
+export function planAnswering(plan: ProcessPlan): Operation[] {
+  const address = {
+    struct: [
+      [2, 1],
+      [2, 0x73],
+      [4, 0],
+    ],
+  } as const;
+  return [
+    call("prctl", [PR.SET_NAME, "tiffin-super", 0, 0, 0], "name the supervisor"),
     call("openat", [-100, plan.runDirectory, ROOT_DIRECTORY], "open the run directory", {
       result: "directory",
     }),
     call("fchdir", [register("directory")], "enter the run directory"),
+    ...keep("directory"),
     call("socket", [1, 1 | O.CLOEXEC, 0], "make the supervisor's socket", { result: "listener" }),
-    call(
-      "bind",
-      [
-        register("listener"),
-        {
-          struct: [
-            [2, 1],
-            [2, 0x73],
-            [4, 0],
-          ],
-        },
-        4,
-      ],
-      "name the supervisor's socket",
-    ),
+    call("bind", [register("listener"), address, 4], "name the supervisor's socket"),
     call("listen", [register("listener"), 16], "listen for clients"),
+    ...keep("listener"),
     call("chdir", ["/"], "leave the run directory"),
     ...(plan.log
       ? [
           call("openat", [-100, plan.log.directory, ROOT_DIRECTORY], "open the log's directory", {
             result: "log",
           }),
+          ...keep("log"),
         ]
       : []),
-    ...(plan.tty ? [] : planPipes(plan)),
-    ...slots(plan).map((slot) =>
-      call("fcntl", [register("directory"), F_DUPFD_CLOEXEC, 0], "keep a place for a descriptor", {
-        result: slot,
-      }),
-    ),
-    ...planPipe("executed", "see the program start"),
-    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container has its own descriptors", {
-      result: "parted",
-    }),
-    call("eventfd2", [0, O.CLOEXEC], "make the signal that the container's tree is ready", {
-      result: "prepared",
-    }),
-    call(
-      "fcntl",
-      [register("directory"), F_DUPFD_CLOEXEC, 0],
-      "mark what serves preparation only",
-      {
-        result: "preparation",
-      },
-    ),
   ];
+}
+
+/** In its slot it outlives the preparation. */
+function keep(held: string): Operation[] {
+  return [call("dup3", [register(held), register(`slot.${held}`), O.CLOEXEC], "keep a descriptor")];
 }
 
 const F_DUPFD_CLOEXEC = 1030;
 
 /** Places below what only the preparation needs, for what is opened later and stays. */
-function slots({ tty }: ProcessPlan): string[] {
-  return ["slot.pidfd", "slot.memory", ...(tty ? ["slot.terminal", "slot.slave"] : [])];
+function slots({ tty, log }: ProcessPlan): string[] {
+  return [
+    "slot.directory",
+    "slot.listener",
+    ...(log ? ["slot.log"] : []),
+    "slot.pidfd",
+    "slot.memory",
+    ...(tty ? ["slot.terminal", "slot.slave"] : []),
+  ];
 }
 
 /**
@@ -178,7 +194,7 @@ export function planMemoryEvents({ oomEventsPath }: CgroupPlan): Operation[] {
       "open the counter of OOM kills",
       { result: "memory" },
     ),
-    call("dup3", [register("memory"), register("slot.memory"), O.CLOEXEC], "keep a descriptor"),
+    ...keep("memory"),
   ];
 }
 
@@ -187,22 +203,19 @@ export function planForked({ intoCgroup }: CgroupPlan): Operation[] {
   return intoCgroup ? [call("close", [intoCgroup], "close the cgroup")] : [];
 }
 
-/** After the container side has parted: the supervisor keeps what it needs and watches over the process. */
+/** The supervisor keeps what it needs, sees the program start, and watches over the process. */
 export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Operation[] {
   const childEnds = plan.tty
     ? ["slot.slave"]
     : [...(plan.openStdin ? ["stdin.read"] : []), "stdout.write", "stderr.write"];
-  const keep = (held: string, slot: string): Operation[] => [
-    call("dup3", [register(held), register(slot), O.CLOEXEC], "keep a descriptor"),
-  ];
   const when = (condition: boolean, name: string): Register | -1 =>
     condition ? register(name) : -1;
   const holdings: SupervisorHoldings = {
     pid: register("pid"),
     pidfd: register("slot.pidfd"),
-    listener: register("listener"),
-    directory: register("directory"),
-    logDirectory: when(plan.log !== null, "log"),
+    listener: register("slot.listener"),
+    directory: register("slot.directory"),
+    logDirectory: when(plan.log !== null, "slot.log"),
     memoryEvents: when(hasMemoryEvents, "slot.memory"),
     stdin: when(!plan.tty && plan.openStdin, "stdin.write"),
     stdout: when(!plan.tty, "stdout.read"),
@@ -213,15 +226,10 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
     log: plan.log ?? { maxBytes: 0, keep: 0, next: 0 },
   };
   return [
-    {
-      control: "wait",
-      for: register("parted"),
-      until: "readable",
-      peer: register("pidfd"),
-      reason: "wait until the container has its own descriptors",
-    },
-    ...keep("pidfd", "slot.pidfd"),
-    ...(plan.tty ? keep("terminal", "slot.terminal") : []),
+    ...(plan.tty ? planTakeTerminal() : []),
+    // Not by waiting for the other side to part: it would be interrupted by the one that it wakes.
+    call("unshare", [CLONE.FILES], "have descriptors of its own"),
+    ...keep("pidfd"),
     ...childEnds.map((name) => call("close", [register(name)], "leave this end to the container")),
     ...(plan.inheritedFds > 0
       ? [
@@ -232,11 +240,7 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
           ),
         ]
       : []),
-    call(
-      "close_range",
-      [register("executed.write"), 0xffffffff, 0],
-      "leave the program's end to the container, and close what only the preparation needed",
-    ),
+    call("close", [register("executed.write")], "leave the program's end to the container"),
     {
       control: "wait",
       for: register("executed.read"),
@@ -244,9 +248,28 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
       peer: register("slot.pidfd"),
       reason: "wait until the program runs",
     },
-    call("close", [register("executed.read")], "close the pipe that told it"),
+    // It takes a while, so the last one to do it is not the program's process.
+    call(
+      "close_range",
+      [register("executed.read"), 0xffffffff, 0],
+      "close the pipe that told it, and what only the preparation needed",
+    ),
     call("prctl", [PR.SET_PDEATHSIG, 0, 0, 0, 0], "live on without the engine"),
     superviseStep(holdings),
+  ];
+}
+
+/** The container's side has opened it in the table that is shared until it parts. */
+function planTakeTerminal(): Operation[] {
+  return [
+    {
+      control: "wait",
+      for: register("parted"),
+      until: "readable",
+      peer: register("pidfd"),
+      reason: "wait until the container has its own descriptors",
+    },
+    ...keep("terminal"),
   ];
 }
 
@@ -282,16 +305,22 @@ export function planProgram(plan: ProcessPlan): Operation[] {
 /** Until here both sides of the fork have one table of descriptors. */
 export function planPart(plan: ProcessPlan): Operation[] {
   return [
-    ...(plan.tty
-      ? [call("dup3", [register("slave"), register("slot.slave"), O.CLOEXEC], "keep a descriptor")]
-      : []),
-    // Without those of the preparation: the supervisor closes them, which takes a while, as the program is being started.
+    ...(plan.tty ? keep("slave") : []),
+    // Without those of the preparation: the supervisor closes them, which takes a while, once the program runs.
     call(
       "close_range",
       [register("preparation"), 0xffffffff, CLOSE_RANGE.UNSHARE],
       "get descriptors of its own",
     ),
-    { control: "signal", eventfd: register("parted"), reason: "tell the supervisor" },
+    ...(plan.tty
+      ? [
+          {
+            control: "signal",
+            eventfd: register("parted"),
+            reason: "tell the supervisor",
+          } as const,
+        ]
+      : []),
   ];
 }
 
