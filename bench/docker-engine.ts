@@ -26,6 +26,7 @@ export function dockerEngine(): Engine {
     client: ["docker"],
     environment: { DOCKER_HOST: host },
     runOptions: [],
+    pullOptions: [],
     removal: ["rm", "-f"],
     wholeLog: ["--log-driver", "json-file"],
     logPath: "{{.LogPath}}",

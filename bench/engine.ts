@@ -11,6 +11,8 @@ export interface Engine {
   readonly environment: Readonly<Record<string, string>>;
   /** What each `run` is given so that it does the same as the others, and where we can find it again. */
   readonly runOptions: readonly string[];
+  /** Options of `pull` for a registry without TLS. */
+  readonly pullOptions: readonly string[];
   /** Kill and remove at once: podman's own default is to ask first, as `stop` does. */
   readonly removal: readonly string[];
   /** Options of `run` for a log that is never rotated. */

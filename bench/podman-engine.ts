@@ -40,6 +40,7 @@ export function podmanEngine(): Engine {
     client,
     environment: { CONTAINERS_CONF: configuration },
     runOptions: ["--cgroup-parent", `/${group}`],
+    pullOptions: ["--tls-verify=false"],
     removal: ["rm", "-f", "-t", "0"],
     wholeLog: [],
     logPath: "{{.HostConfig.LogConfig.Path}}",

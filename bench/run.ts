@@ -14,6 +14,9 @@ import { cpuMeasure } from "./cpu-measure.ts";
 import { dockerEngine } from "./docker-engine.ts";
 import { type Engine, removeContainers } from "./engine.ts";
 import { healthMeasure } from "./health-measure.ts";
+import { imagesListMeasure } from "./images-list-measure.ts";
+import { imagesMeasure } from "./images-measure.ts";
+import { imagesMemoryMeasure } from "./images-memory-measure.ts";
 import { launcherMeasure } from "./launcher-measure.ts";
 import { logMeasure } from "./log-measure.ts";
 import { manyMeasure } from "./many-measure.ts";
@@ -37,6 +40,9 @@ const measures: readonly Measure[] = [
   statsMeasure,
   copyMeasure,
   healthMeasure,
+  imagesMeasure,
+  imagesMemoryMeasure,
+  imagesListMeasure,
   manyMeasure,
 ];
 
@@ -94,12 +100,19 @@ function chosenMeasures(): readonly Measure[] {
   const { only, runs } = given;
   if (runs !== undefined && !/^[1-9]\d*$/.test(runs))
     throw new Error(`--runs ${runs}: not a count`);
-  const unknown = only?.filter((name) => measures.every((measure) => measure.name !== name)) ?? [];
+  const unknown = only?.filter((name) => !measures.some((measure) => isMeant(measure, name))) ?? [];
   if (unknown.length > 0) {
     const known = measures.map(({ name }) => name).join(", ");
     throw new Error(`No measure "${unknown[0]}"; there are: ${known}`);
   }
-  return only === undefined ? measures : measures.filter(({ name }) => only.includes(name));
+  return only === undefined
+    ? measures
+    : measures.filter((measure) => only.some((name) => isMeant(measure, name)));
+}
+
+/** `images` means `images-list` as well. */
+function isMeant(measure: Measure, name: string): boolean {
+  return measure.name === name || measure.name.startsWith(`${name}-`);
 }
 
 /** Those that can be measured; the others are told of. */

@@ -116,6 +116,30 @@ export const targets: readonly Target[] = [
     text: "100 checks a second by TCP: under 5 % of a core",
     figure: atMost("health-tcp", 5, " %"),
   },
+  {
+    text: "`pull`, 1 layer: at most 1/2 of docker's time",
+    figure: ratio("pull-1", "docker", 1 / 2),
+  },
+  {
+    text: "`pull`, 6 layers: at most 1/2 of docker's time",
+    figure: ratio("pull-6", "docker", 1 / 2),
+  },
+  { text: "`pull`, 1 layer: at most 1.2 × `tar -x`", figure: ratio("pull-1", "tar -x", 1.2) },
+  { text: "`pull`, 6 layers: at most 1.2 × `tar -x`", figure: ratio("pull-6", "tar -x", 1.2) },
+  {
+    text: "`pull` of shared layers: fetches the new layer alone",
+    figure: ratio("pull-shared", "new layer", 1.01),
+  },
+  { text: "`load`: at most 1/2 of docker's time", figure: ratio("load", "docker", 1 / 2) },
+  { text: "`save`: at most 1/2 of docker's time", figure: ratio("save", "docker", 1 / 2) },
+  {
+    text: "the engine while it pulls 1 GB: at most 150 MB",
+    figure: atMost("pull-memory", 150 * 1024, " kB"),
+  },
+  {
+    text: "the engine's list of 1,000 images: under 50 ms",
+    figure: atMost("image-ls-engine", 50, " ms"),
+  },
   { text: "the 200th start: at most 1.5 × the 1st", figure: growth },
   { text: "CPU speed lost in a container: under 1 %", figure: lostSpeed },
 ];

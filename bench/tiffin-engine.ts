@@ -35,6 +35,7 @@ export function tiffinEngine(remarks: string[]): Engine {
       TIFFIN_HOST: `unix://${run}/tiffin.sock`,
     },
     runOptions: [],
+    pullOptions: [],
     removal: ["rm", "-f"],
     wholeLog: ["--log-opt", "max-size=-1"],
     logPath: "{{.LogPath}}",

@@ -80,6 +80,7 @@ async function addLayers(
             .slice(0, position)
             .map(({ diffId }) => layers.directory(diffId)),
           lowerReady,
+          sourceBytes: source.descriptor.size,
           onBytes: (bytes) => report.taken?.(source, bytes),
           signal: calledOff.signal,
           keepRecipe: source.storesBlob !== true,

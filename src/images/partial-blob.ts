@@ -1,5 +1,5 @@
 import { constants, createReadStream } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import type { Digest } from "../base/digest.ts";
 import { TiffinError } from "../base/error.ts";
 import { startDigest } from "../base/hash.ts";
@@ -55,7 +55,7 @@ export async function openPartialBlob(
     append: async (chunk) => {
       hash.update(chunk);
       try {
-        await file.write(chunk, 0, chunk.length, sizeBytes);
+        await writeWhole(file, chunk, sizeBytes);
       } catch (error) {
         throw storageError("store a blob", error);
       }
@@ -77,4 +77,12 @@ export async function openPartialBlob(
     },
     close,
   };
+}
+
+/** A write may be a short one (on a disk that is nearly full): what follows must not leave a hole. */
+async function writeWhole(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done);
+    done += bytesWritten;
+  }
 }

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import type { Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { messageOf, TiffinError } from "../base/error.ts";
 
@@ -7,6 +7,8 @@ export type Compression = "none" | "gzip" | "zstd";
 /** Enough bytes to tell every format here. */
 const MAGIC_BYTES = 6;
 const OUTPUT_BYTES = 256 * 1024;
+/** What the runtime's threads decompress beforehand, while what came before is being used. */
+const AHEAD_BYTES = 4 * OUTPUT_BYTES;
 
 /** The compression of a stream by its first bytes. @throws invalid-argument for a format that is known and not supported */
 export function compressionOf(start: Uint8Array): Compression {
@@ -23,6 +25,7 @@ export function compressionOf(start: Uint8Array): Compression {
 
 /**
  * The bytes of a stream uncompressed; gzip, zstd (several members or frames too) and plain are told apart by their first bytes.
+ * A chunk of the source is done with when the next one is asked for (but for a first one of less than six bytes).
  * @throws invalid-argument when the compressed data is damaged or ends early; what the source throws
  */
 export async function* decompress(
@@ -60,17 +63,17 @@ async function* inflate(
   source: AsyncIterable<Uint8Array>,
   compression: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array, void> {
-  const options = { chunkSize: OUTPUT_BYTES };
+  const options = { chunkSize: OUTPUT_BYTES, readableHighWaterMark: AHEAD_BYTES };
   const transform = compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
-  const input = Readable.from(source, { objectMode: true, highWaterMark: 2 });
   let sourceError: unknown;
-  input.on("error", (error) => {
+  const feeding = feed(source, transform).catch((error: unknown) => {
     sourceError = error;
-    transform.destroy(error);
+    transform.destroy();
   });
-  input.pipe(transform);
   try {
     for await (const chunk of transform) yield chunk as Uint8Array;
+    await feeding;
+    if (sourceError !== undefined) throw sourceError;
   } catch (error) {
     if (sourceError !== undefined) throw sourceError;
     const problem = `its ${compression} data is damaged or truncated: ${messageOf(error)}`;
@@ -79,7 +82,17 @@ async function* inflate(
       cause: error,
     });
   } finally {
-    input.destroy();
     transform.destroy();
   }
+}
+
+/** One chunk at a time: `source` may use its memory again. Ends early, without an error, when the transform is destroyed. */
+async function feed(source: AsyncIterable<Uint8Array>, transform: Transform): Promise<void> {
+  const closed = new Promise<void>((resolve) => transform.once("close", resolve));
+  for await (const chunk of source) {
+    const taken = new Promise<void>((resolve) => transform.write(chunk, () => resolve()));
+    await Promise.race([taken, closed]);
+    if (transform.destroyed) return;
+  }
+  transform.end();
 }

@@ -6,26 +6,21 @@ import { faultPoint } from "../base/fault-point.ts";
 import { closeDescriptor, openat2, renameat2 } from "../kernel/files.ts";
 import { AT, O, RENAME_NOREPLACE } from "../kernel/flags.ts";
 import { errnoOf } from "../kernel/syscall.ts";
+import { isLayerRecord, type LayerRecord } from "./layer-record.ts";
 import { isLeftover, partialName } from "./partial-name.ts";
 import { removeTree } from "./remove-tree.ts";
 import { Stack } from "./stack.ts";
 import { runTreeTask } from "./tree-thread.ts";
 import { type LayerSource, unpackLayer, type UnpackOptions } from "./unpack.ts";
 
-export interface Layer {
+/** With `archiveBytes`, its archive can be made again ({@link LayerStore.archive}). */
+export interface Layer extends LayerRecord {
   readonly diffId: string;
   /** Absolute path of its content in overlayfs's form: read-only, shared. */
   readonly directory: string;
-  /** Bytes of its files together, holes counted. */
-  readonly sizeBytes: number;
-  readonly entries: number;
-  /** ISO 8601. */
-  readonly createdAt: string;
-  /** Bytes of its uncompressed archive, when that can be made again ({@link LayerStore.archive}). */
-  readonly archiveBytes?: number;
 }
 
-export type AddOptions = Omit<UnpackOptions, "directory" | "recipe"> & {
+export type AddOptions = Omit<UnpackOptions, "directory" | "recipe" | "record"> & {
   /** Keep what is needed to make the layer's archive again: for layers whose archive is kept nowhere. */
   readonly keepRecipe?: boolean;
 };
@@ -163,7 +158,7 @@ export class LayerStore {
       throw error;
     }
     const record: unknown = JSON.parse(text);
-    if (!isRecord(record))
+    if (!isLayerRecord(record))
       throw new TiffinError("data-loss", `The record of layer ${diffId} is damaged: ${path}`);
     return { ...record, diffId, directory: this.directory(diffId) };
   }
@@ -180,15 +175,9 @@ export class LayerStore {
       const content = await unpackLayer(opened, {
         ...rest,
         directory: join(place, "diff"),
+        record: join(place, RECORD),
         ...(keepRecipe ? { recipe: join(place, RECIPE) } : {}),
       });
-      const record = {
-        sizeBytes: content.unpackedBytes,
-        entries: content.entries,
-        createdAt: new Date().toISOString(),
-        ...(keepRecipe ? { archiveBytes: content.tarBytes } : {}),
-      };
-      await writeDurably(join(place, RECORD), JSON.stringify(record));
       faultPoint("layer:unpacked");
       await this.install(place, content.diffId);
       return this.layer(content.diffId);
@@ -199,7 +188,6 @@ export class LayerStore {
   }
 
   private async install(place: string, diffId: string): Promise<void> {
-    await syncDirectory(place);
     try {
       renameat2([AT.FDCWD, place], [AT.FDCWD, this.home(diffId)], RENAME_NOREPLACE);
     } catch (error) {
@@ -224,21 +212,6 @@ export function visibleLayers(directories: readonly string[]): string[] {
     return directories.slice(directories.length - new Stack(roots).root().layers.length);
   } finally {
     roots.forEach(closeDescriptor);
-  }
-}
-
-function isRecord(value: unknown): value is Omit<Layer, "diffId" | "directory"> {
-  const record = value as Partial<Layer> | null;
-  return typeof record?.sizeBytes === "number" && typeof record.createdAt === "string";
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 

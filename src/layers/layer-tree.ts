@@ -31,6 +31,9 @@ export interface OpenParent {
   readonly path: string;
 }
 
+const SET_GROUP = 0o2000;
+const DEFAULT_ACL = "system.posix_acl_default";
+
 /** The attributes with which a missing parent directory is made when no lower layer has it. */
 const DEFAULT_MODE = 0o755;
 
@@ -45,6 +48,7 @@ export class LayerTree {
   private readonly maximumDepth: number;
   private merged: { readonly stack: Stack; readonly lowerRoot: MergedNode | null } | null = null;
   private readonly open = new Map<string, OpenParent>();
+  private hasHeirs = false;
   /** Times of directories, set when all is unpacked, since each new name in a directory changes its time. */
   private readonly times = new Map<string, bigint>();
 
@@ -56,6 +60,17 @@ export class LayerTree {
     this.root = root;
     this.openLower = openLower;
     this.maximumDepth = maximumDepth;
+    this.noteDirectory(statusOf(root).mode, flistxattr(root));
+  }
+
+  /** True once a directory may give what is made in it a group or an access list. */
+  get bequeaths(): boolean {
+    return this.hasHeirs;
+  }
+
+  /** To be called with what a directory gets. */
+  noteDirectory(mode: number, attributes: Iterable<string>): void {
+    if ((mode & SET_GROUP) !== 0 || [...attributes].includes(DEFAULT_ACL)) this.hasHeirs = true;
   }
 
   private get view(): { readonly stack: Stack; readonly lowerRoot: MergedNode | null } {
@@ -197,7 +212,10 @@ export class LayerTree {
     mkdirat(descriptor, name, 0o700);
     if (there !== null) this.makeOpaque(descriptor, name);
     fchownat([descriptor, name], lower?.status.uid ?? 0, lower?.status.gid ?? 0);
-    if (lower !== null) this.copyAttributes(lower, descriptor, name);
+    if (lower !== null) {
+      this.noteDirectory(lower.status.mode, []);
+      this.copyAttributes(lower, descriptor, name);
+    }
     fchmodat([descriptor, name], lower === null ? DEFAULT_MODE : lower.status.mode & 0o7777);
     this.times.set(joined, lower?.status.mtimeNs ?? mtimeNs);
   }
@@ -209,6 +227,7 @@ export class LayerTree {
         (attribute) => !attribute.startsWith("trusted.overlay."),
       );
       if (names.length === 0) return;
+      this.noteDirectory(0, names);
       this.withDirectory(parent, name, (directory) => {
         for (const attribute of names) {
           const value = fgetxattr(source, attribute);

@@ -12,6 +12,7 @@ import {
   mkdirat,
   mknodat,
   openat2,
+  openat2Raw,
   setxattrAtRaw,
   statusAt,
   symlinkat,
@@ -63,7 +64,7 @@ export class LayerWriter {
   private readonly tree: LayerTree;
   private readonly root: number;
   private readonly limits: UnpackLimits;
-  private file: { descriptor: number; entry: TarEntry } | null = null;
+  private file: { descriptor: number; entry: TarEntry; isMade: boolean } | null = null;
   private rootNamed = false;
   private entryCount = 0;
   private byteCount = 0;
@@ -93,7 +94,7 @@ export class LayerWriter {
       const { descriptor, entry } = this.file;
       inEntry(entry, () => {
         if (event.kind === "data") writeAll(descriptor, event.data, event.offset);
-        else this.endFile(descriptor, entry);
+        else this.endFile();
       });
     }
   }
@@ -165,17 +166,33 @@ export class LayerWriter {
       this.link(entry, parent, name);
       return;
     }
+    if (entry.type === "file") {
+      this.beginFile(entry, parent, name);
+      return;
+    }
     const there = statusAt(parent.descriptor, name);
     if (entry.type === "directory") {
       this.directory(entry, parent, { name, there });
       return;
     }
     if (there !== null) this.removeOld(parent, name, there);
-    if (entry.type === "file") {
-      this.file = { descriptor: openat2(parent.descriptor, name, CREATE), entry };
-    } else {
-      this.node(entry, [parent.descriptor, name]);
+    this.node(entry, [parent.descriptor, name]);
+  }
+
+  /** Most files are the first of their name, and root's with a plain mode: then opening them makes them as they should be. */
+  private beginFile(entry: TarEntry, parent: OpenParent, name: string): void {
+    const how = this.tree.bequeaths ? undefined : plainCreation(entry);
+    const first = openat2Raw(parent.descriptor, name, how ?? CREATE);
+    if (first >= 0) {
+      this.file = { descriptor: first, entry, isMade: how !== undefined };
+      return;
     }
+    if (first !== -ERRNO.EEXIST) {
+      throw syscallError("openat2", first, `open ${JSON.stringify(name)}`);
+    }
+    const there = statusAt(parent.descriptor, name);
+    if (there !== null) this.removeOld(parent, name, there);
+    this.file = { descriptor: openat2(parent.descriptor, name, CREATE), entry, isMade: false };
   }
 
   private directory(
@@ -199,6 +216,7 @@ export class LayerWriter {
       fchownat([descriptor, ""], entry.uid, entry.gid);
       this.setXattrs(entry, (key, value) => fsetxattrRaw(descriptor, key, value));
       fchmod(descriptor, entry.mode);
+      this.tree.noteDirectory(entry.mode, entry.xattrs.keys());
     } finally {
       closeDescriptor(descriptor);
     }
@@ -220,12 +238,16 @@ export class LayerWriter {
   }
 
   /** In this order: a change of owner clears setuid bits, and like every write it clears capabilities. */
-  private endFile(descriptor: number, entry: TarEntry): void {
+  private endFile(): void {
+    if (this.file === null) return;
+    const { descriptor, entry, isMade } = this.file;
     try {
       if (entry.isSparse) ftruncate(descriptor, entry.sizeBytes);
-      fchownat([descriptor, ""], entry.uid, entry.gid);
-      this.setXattrs(entry, (key, value) => fsetxattrRaw(descriptor, key, value));
-      fchmod(descriptor, entry.mode);
+      if (!isMade) {
+        fchownat([descriptor, ""], entry.uid, entry.gid);
+        this.setXattrs(entry, (key, value) => fsetxattrRaw(descriptor, key, value));
+        fchmod(descriptor, entry.mode);
+      }
       utimensat([descriptor, ""], entry.mtimeNs);
     } finally {
       closeDescriptor(descriptor);
@@ -268,6 +290,20 @@ export class LayerWriter {
       throw syscallError("setxattr", result, `set the attribute ${JSON.stringify(name)}`);
     }
   }
+}
+
+const UMASK = process.umask();
+const PERMISSIONS = 0o777;
+const isRoot = process.geteuid?.() === 0 && process.getegid?.() === 0;
+const plainCreations = new Map<number, typeof CREATE>();
+
+/** How to open a file so that it has its owner and mode at once; undefined when that cannot be. */
+function plainCreation({ uid, gid, mode, xattrs }: TarEntry): typeof CREATE | undefined {
+  const isPlain = isRoot && uid === 0 && gid === 0 && xattrs.size === 0;
+  if (!isPlain || (mode & ~PERMISSIONS) !== 0 || (mode & UMASK) !== 0) return undefined;
+  const known = plainCreations.get(mode) ?? { ...CREATE, mode };
+  plainCreations.set(mode, known);
+  return known;
 }
 
 /** The names of a path in an archive. @throws invalid-argument for one that could lead out */

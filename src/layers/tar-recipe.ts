@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { zstdCompressSync } from "node:zlib";
 import { TiffinError } from "../base/error.ts";
 import { decodeFileName, encodeFileName } from "../kernel/file-name.ts";
@@ -76,12 +76,11 @@ export class TarRecipeWriter {
     this.#run = { path: this.#path, offset, length: bytes.length };
   }
 
-  /** Everything is in: writes it to the disk. */
+  /** Everything is in: writes what is left. The caller syncs the file system. */
   finish(): void {
     this.#endRun();
     this.#endLiteral();
     this.#flush();
-    fsyncSync(this.#file);
   }
 
   close(): void {

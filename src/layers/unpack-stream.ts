@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { TiffinError } from "../base/error.ts";
 import { closeDescriptor, openat2, syncfs } from "../kernel/files.ts";
 import { AT, O } from "../kernel/flags.ts";
+import { collectNow } from "../kernel/idle-memory.ts";
 import { decompress } from "./decompress.ts";
+import { writeLayerRecord } from "./layer-record.ts";
 import { LayerWriter, type UnpackLimits } from "./layer-writer.ts";
 import { TarDecoder } from "./tar-reader.ts";
 import { TarRecipeWriter } from "./tar-recipe.ts";
@@ -11,7 +13,7 @@ import { TarRecipeWriter } from "./tar-recipe.ts";
 export interface ExpectedDigests {
   /** Of the uncompressed tar. */
   readonly diffId?: string;
-  /** Of the bytes as they come. */
+  /** Of the bytes as they come; hashed only when it is given. */
   readonly digest?: string;
 }
 
@@ -24,17 +26,21 @@ export interface UnpackTask {
   readonly limits: UnpackLimits;
   /** Path of a file that is made: what is needed to make the archive again (tar-recipe.ts). null: not wanted. */
   readonly recipe: string | null;
+  /** Path of a file that is made: what was unpacked (layer-record.ts). null: not wanted. */
+  readonly record: string | null;
 }
 
 export interface UnpackedContent {
   readonly diffId: string;
-  readonly digest: string;
   /** Bytes of the files together, holes counted. */
   readonly unpackedBytes: number;
   readonly entries: number;
   /** Bytes of the uncompressed archive. */
   readonly tarBytes: number;
 }
+
+/** Decompressed chunks are memory outside of the heap, of which the runtime lets much come together before it looks. */
+const COLLECT_AFTER = 32 * 1024 * 1024;
 
 /** How the engine's thread and the worker's speak while the worker is busy. */
 export interface UnpackControl {
@@ -77,8 +83,13 @@ export async function unpackStream(
       });
       writer.finish();
       recipe?.finish();
+      const content = { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };
+      if (task.record !== null) {
+        writeLayerRecord(task.record, content, recipe !== null);
+      }
+      // The layer, its recipe and its record at once.
       syncfs(root);
-      return { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };
+      return content;
     } finally {
       writer.close();
       recipe?.close();
@@ -96,17 +107,23 @@ async function writeAll(
     recipe: TarRecipeWriter | null;
     checkpoint: () => void;
   },
-): Promise<{ diffId: string; digest: string; tarBytes: number }> {
+): Promise<{ diffId: string; tarBytes: number }> {
   const { task, writer, recipe, checkpoint } = work;
   const { expected, limits } = task;
-  const packed = createHash("sha256");
+  const packed = expected.digest === undefined ? null : createHash("sha256");
   const plain = createHash("sha256");
   // Some old writers leave the end mark out; a digest that fits says that nothing is missing.
   const requireEnd = expected.diffId === undefined && expected.digest === undefined;
   const decoder = new TarDecoder({ requireEnd });
   let bytes = 0;
-  for await (const chunk of decompress(hashing(source, packed))) {
+  let sinceCollection = 0;
+  for await (const chunk of decompress(packed === null ? source : hashing(source, packed))) {
     bytes += chunk.length;
+    sinceCollection += chunk.length;
+    if (sinceCollection > COLLECT_AFTER) {
+      collectNow();
+      sinceCollection = 0;
+    }
     if (bytes > limits.bytes) throw bomb(limits.bytes);
     plain.update(chunk);
     const noted = recipe?.chunk(chunk);
@@ -119,10 +136,10 @@ async function writeAll(
     checkpoint();
   }
   decoder.finish();
-  const digests = { diffId: digestOf(plain), digest: digestOf(packed), tarBytes: bytes };
-  compare("digest", digests.digest, expected.digest);
-  compare("diff ID", digests.diffId, expected.diffId);
-  return digests;
+  const diffId = digestOf(plain);
+  if (packed !== null) compare("digest", digestOf(packed), expected.digest);
+  compare("diff ID", diffId, expected.diffId);
+  return { diffId, tarBytes: bytes };
 }
 
 async function* hashing(

@@ -174,11 +174,11 @@ describe("compression and digests", () => {
       "zstd after a skippable frame",
       Buffer.concat([skippable, zstdCompressSync(archive), skippable]),
     ],
-  ])("a %s archive is unpacked, and both digests are told", async (_, bytes) => {
+  ])("a %s archive is unpacked, and both digests are checked", async (_, bytes) => {
     const expected = { diffId: sha256(archive), digest: sha256(bytes) };
     const result = await unpackLayer(chunks(bytes, 3), { directory, expected });
     expect(result).toEqual({
-      ...expected,
+      diffId: expected.diffId,
       unpackedBytes: 7,
       entries: 1,
       tarBytes: archive.length,
@@ -438,5 +438,44 @@ describe("when it does not end well", () => {
     ready.resolve();
     await unpacking;
     expect(lstatSync(at("etc")).mode & 0o777).toBe(0o700);
+  });
+
+  test("files have their own group and mode, whatever their directory hands down", async () => {
+    await unpack([
+      { type: "file", path: "free", mode: 0o666 },
+      { type: "directory", path: "d", mode: 0o2770, gid: 50 },
+      { type: "file", path: "d/f", mode: 0o644 },
+      { type: "file", path: "d/g", mode: 0o4755 },
+    ]);
+    const modes = ["free", "d/f", "d/g"].map((path) => statSync(at(path)).mode & 0o7777);
+    expect(modes).toEqual([0o666, 0o644, 0o4755]);
+    expect(["d/f", "d/g"].map((path) => statSync(at(path)).gid)).toEqual([0, 0]);
+  });
+
+  test("a layer is whole when its declared bytes are in, and its source has ended", async () => {
+    const bytes = tarArchive([{ type: "file", path: "a", content: "first" }]);
+    let hasEnded = false;
+    async function* slowToEnd(): AsyncGenerator<Uint8Array> {
+      yield bytes;
+      await Bun.sleep(50);
+      hasEnded = true;
+    }
+    await unpackLayer(slowToEnd(), { directory, sourceBytes: bytes.length });
+    expect(hasEnded).toBe(true);
+  });
+
+  test.each([
+    ["gives more than it declared", "more than the"],
+    ["fails at its end", "the end"],
+  ])("nothing stays of a layer whose source %s", async (what, message) => {
+    const bytes = tarArchive([{ type: "file", path: "a", content: "first" }]);
+    async function* source(): AsyncGenerator<Uint8Array> {
+      yield bytes;
+      if (what === "fails at its end") throw new Error("the end");
+      yield bytes;
+    }
+    const unpacking = unpackLayer(source(), { directory, sourceBytes: bytes.length });
+    await expect(unpacking).rejects.toThrow(message);
+    expect(existsSync(directory)).toBe(false);
   });
 });

@@ -31,6 +31,10 @@ export interface UnpackOptions {
   readonly limits?: Partial<UnpackLimits>;
   /** Path of a file to make: with it and the directory the very archive can be made again. */
   readonly recipe?: string;
+  /** Path of a file to make that says what was unpacked (layer-record.ts). */
+  readonly record?: string;
+  /** What the source gives in all, when that is known: then the thread does not wait for what the source does at its end. */
+  readonly sourceBytes?: number;
   /** Called with the bytes of the archive that were taken so far. */
   readonly onBytes?: (takenBytes: number) => void;
   readonly signal?: AbortSignal;
@@ -80,6 +84,8 @@ class Unpacking {
   private sent = 0;
   private taken = 0;
   private roomMade: (() => void) | null = null;
+  /** The source's end, which may take its time when all bytes are here. */
+  private ending: Promise<IteratorResult<Uint8Array>> | null = null;
 
   constructor(options: UnpackOptions) {
     this.options = options;
@@ -114,21 +120,24 @@ class Unpacking {
     try {
       this.start(typeof source === "string" ? source : null);
       const feeding = typeof source === "string" ? this.answer : this.feed(source, aborted.promise);
-      return await Promise.race([feeding, this.answer, aborted.promise]);
+      return await Promise.race([feeding, aborted.promise]);
     } finally {
       signal?.removeEventListener("abort", abort);
       await this.stop();
+      // What it makes is there, or is not, once this settles; its error has been told.
+      await this.ending?.catch(() => {});
     }
   }
 
   private start(file: string | null): void {
-    const { directory, lowerDirectories = [], expected = {}, limits = {}, recipe } = this.options;
+    const { directory, lowerDirectories = [], expected = {}, limits = {} } = this.options;
     const task = {
       directory,
       lowerDirectories,
       expected,
       limits: { ...DEFAULT_UNPACK_LIMITS, ...limits },
-      recipe: recipe ?? null,
+      recipe: this.options.recipe ?? null,
+      record: this.options.record ?? null,
     };
     this.post({ kind: "start", task, file, control: this.control });
   }
@@ -153,15 +162,19 @@ class Unpacking {
         const data = new Uint8Array(next.value);
         this.sent += data.length;
         this.post({ kind: "chunk", data }, [data.buffer]);
+        if (this.sent === this.options.sourceBytes) break;
         if (this.sent - this.taken > WINDOW_BYTES)
           await Promise.race([this.room(), this.answer, aborted]);
       }
       over = true;
       this.post({ kind: "end" });
-      return await this.answer;
+      this.ending = iterator.next();
+      const [content, { done }] = await Promise.all([this.answer, this.ending]);
+      if (done !== true) throw moreThan(this.sent);
+      return content;
     } finally {
       // Not awaited: a source that is stuck must not keep the error back. Its own end has nobody else to tell.
-      if (!over) iterator.return?.().catch(() => {});
+      if (!over || this.ending !== null) iterator.return?.().catch(() => {});
     }
   }
 
@@ -192,4 +205,11 @@ class Unpacking {
     }
     await this.worker.terminate();
   }
+}
+
+function moreThan(bytes: number): TiffinError {
+  return new TiffinError(
+    "invalid-argument",
+    `Cannot unpack layer: its archive has more than the ${bytes} bytes declared`,
+  );
 }
