@@ -23,7 +23,7 @@ export interface PullOptions {
  * already is not fetched again. Reports in docker's words.
  *
  * @param name as users write it
- * @throws not-found, unauthenticated, permission-denied, unavailable, data-loss; then no image stays, and what was downloaded
+ * @throws not-found, unauthenticated, permission-denied, unavailable; then no image stays, and what was downloaded
  *   goes on from there at the next try
  */
 export async function pullImage(

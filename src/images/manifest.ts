@@ -76,6 +76,7 @@ export function parseJson(bytes: Uint8Array, what: string): unknown {
 export function parseDocument(bytes: Uint8Array, what: string): Document {
   const content = asRecord(parseJson(bytes, what));
   if (content === undefined) throw invalidArgument(`Cannot read ${what}: it is not an object`);
+  checkMediaType(content, what);
   // The media type alone is not enough, it is optional; and a document that is both would be read differently by others.
   if (content["manifests"] !== undefined && content["layers"] === undefined) {
     return { kind: "index", index: { manifests: descriptors(content["manifests"], what) } };
@@ -90,6 +91,17 @@ export function parseDocument(bytes: Uint8Array, what: string): Document {
       layers: descriptors(content["layers"], what),
     },
   };
+}
+
+/** A document that calls itself the one and has the form of the other would be taken for either (CVE-2021-41190). */
+function checkMediaType(content: Readonly<Record<string, unknown>>, what: string): void {
+  const type = content["mediaType"];
+  const isIndexType = type === MEDIA_TYPE.ociIndex || type === MEDIA_TYPE.dockerIndex;
+  const isManifestType = type === MEDIA_TYPE.ociManifest || type === MEDIA_TYPE.dockerManifest;
+  const isIndex = content["manifests"] !== undefined;
+  if ((isIndexType && !isIndex) || (isManifestType && isIndex)) {
+    throw invalidArgument(`Cannot read ${what}: it is not what its media type ${type} says`);
+  }
 }
 
 function descriptors(value: unknown, what: string): Descriptor[] {

@@ -4,6 +4,7 @@ import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { httpFetch } from "./http-fetch.ts";
+import { readJsonBody } from "./read-body.ts";
 import type { RegistryAccess } from "./registry-access.ts";
 import { registryError, withoutSecrets } from "./registry-error.ts";
 import { Passing, retryAfterMs } from "./retry.ts";
@@ -171,12 +172,10 @@ async function readAnswer(
   response: Response,
   address: string,
 ): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    return asRecord(await response.json()) ?? {};
-  } catch (error) {
-    const words = `The token server ${withoutSecrets(address)} answered with no JSON`;
-    throw new TiffinError("unavailable", words, { cause: error });
-  }
+  const answer = asRecord(await readJsonBody(response));
+  if (answer !== undefined) return answer;
+  const words = `The token server ${withoutSecrets(address)} answered with no JSON`;
+  throw new TiffinError("unavailable", words);
 }
 
 function readToken(content: Readonly<Record<string, unknown>>, address: string): Token {

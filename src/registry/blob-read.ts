@@ -15,7 +15,7 @@ export interface BlobRead {
  * The body of an answer to a blob's request. Its bytes end with {@link Passing} when the connection is cut or stalls: the rest
  * can be asked for. They never are more than `size` says.
  *
- * @throws unavailable when the registry answers with another range than was asked for
+ * @throws unavailable when the registry sends more, or answers with another range than was asked for
  */
 export function readBlob(
   response: Response,
@@ -31,7 +31,8 @@ export function readBlob(
   return { offset: start, bytes: bodyOf(response, size - start) };
 }
 
-function rangeStart(field: string | null): number {
+/** Where the bytes of a Content-Range begin; NaN when it does not say. */
+export function rangeStart(field: string | null): number {
   return Number(/^bytes (\d+)-/.exec(field ?? "")?.[1] ?? Number.NaN);
 }
 
@@ -46,8 +47,9 @@ async function* bodyOf(response: Response, expected: number): AsyncGenerator<Uin
       taken += value.length;
       if (taken > expected) {
         throw new TiffinError(
-          "data-loss",
+          "unavailable",
           `The registry sends more than the ${expected} bytes that the manifest declares`,
+          { details: { isOtherContent: true } },
         );
       }
       yield value;

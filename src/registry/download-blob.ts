@@ -15,7 +15,7 @@ export interface DownloadOptions {
  * is cut is made again for the rest. At the end the blob is verified and in the store. What ends before, by a fault of the
  * connection or by the signal, leaves a partial blob for the next try; who stops reading has found the bytes to be bad.
  *
- * @throws data-loss when the bytes are not the blob's: then nothing stays; what the repository throws
+ * @throws unavailable when the bytes are not the blob's: then nothing stays; what the repository throws
  */
 export async function* downloadBlob(
   repository: Repository,
@@ -48,7 +48,8 @@ export async function* downloadBlob(
     await partial.commit();
     isRefused = false;
   } catch (error) {
-    isRefused = false;
+    // Bytes of something else are no beginning of the blob.
+    isRefused = error instanceof TiffinError && error.details?.["isOtherContent"] === true;
     throw named(error, descriptor);
   } finally {
     await partial.close();
@@ -84,7 +85,8 @@ function causeOf(error: unknown): unknown {
 
 function named(error: unknown, { digest }: Descriptor): unknown {
   if (!isTiffinError(error, "data-loss", "unavailable")) return error;
-  return new TiffinError(error.code, `Cannot download blob ${digest}: ${error.message}`, {
+  // Data is lost there, not here: nothing that was stored is damaged.
+  return new TiffinError("unavailable", `Cannot download blob ${digest}: ${error.message}`, {
     cause: error,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });

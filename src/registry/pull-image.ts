@@ -1,6 +1,6 @@
 import { type Digest, shortId } from "../base/digest.ts";
 import { invalidArgument, TiffinError } from "../base/error.ts";
-import type { Reference } from "../base/reference.ts";
+import { familiarName, type Reference } from "../base/reference.ts";
 import type { ContentStore } from "../images/content-store.ts";
 import { diffIdsOf, parseImageConfig } from "../images/image-config.ts";
 import type { ImageLayer, ImageSource } from "../images/image-source.ts";
@@ -8,6 +8,7 @@ import type { Progress } from "../images/image-store.ts";
 import {
   type Descriptor,
   type Manifest,
+  MEDIA_TYPE,
   parseDocument,
   type Platform,
   platformFits,
@@ -15,11 +16,16 @@ import {
 } from "../images/manifest.ts";
 import { downloadBlob } from "./download-blob.ts";
 import { findDocument } from "./find-document.ts";
+import { readSmallBlob } from "./read-small-blob.ts";
 import { isSchema1, type RegistryDocument, type Repository, schema1 } from "./repository.ts";
 
 const MAX_NESTING = 3;
+/** Manifests of one index that are for the wanted platform: more than one is rare, and indexes may be nested. */
+const MAX_FITTING = 16;
 /** Layers that the publisher lets nobody else distribute: they are elsewhere (image-spec v1.1.1, "Non-Distributable Layers"). */
 const FOREIGN = /nondistributable|foreign/;
+const MANIFEST_TYPES = [MEDIA_TYPE.ociManifest, MEDIA_TYPE.dockerManifest];
+const INDEX_TYPES = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerIndex];
 const ATTACHED = "vnd.docker.reference.type";
 /** Bytes between two reports of progress. */
 const REPORT_BYTES = 256 * 1024;
@@ -52,6 +58,7 @@ export async function findRemoteImage(request: PullRequest): Promise<RemoteImage
   const chosen = await choose(document, request, 0);
   if (chosen === undefined) throw noPlatform(document, request);
   const { manifest } = chosen;
+  if (isArtifact(manifest.config)) throw artifact(manifest.config, request);
   const configBytes = await readConfig(manifest.config, request);
   const config = parseImageConfig(configBytes);
   const diffIds = diffIdsOf(config);
@@ -89,6 +96,12 @@ async function choose(
   const { repository, signal, platform } = request;
   if (isSchema1(mediaType)) throw schema1(repository.path);
   const document = parseDocument(bytes, `manifest ${digest}`);
+  const isOther = document.kind === "index" ? MANIFEST_TYPES : INDEX_TYPES;
+  if (isOther.includes(mediaType)) {
+    throw invalidArgument(
+      `Cannot pull ${repository.path}: its registry calls ${digest} ${mediaType}, which it is not`,
+    );
+  }
   if (document.kind === "manifest") return { bytes, manifest: document.manifest };
   if (depth >= MAX_NESTING) {
     throw invalidArgument(`Cannot pull: indexes are nested more than ${MAX_NESTING} deep`);
@@ -98,12 +111,30 @@ async function choose(
       descriptor.annotations?.[ATTACHED] === undefined &&
       (descriptor.platform === undefined || platformFits(descriptor.platform, platform)),
   );
+  if (fitting.length > MAX_FITTING) {
+    throw invalidArgument(
+      `Cannot pull: an index has ${fitting.length} manifests for ${platformName(platform)}, at most ${MAX_FITTING} are looked at`,
+    );
+  }
   for (const descriptor of fitting) {
     const nested = await repository.manifest(descriptor.digest, signal);
     const chosen = await choose(nested, request, depth + 1);
     if (chosen !== undefined) return chosen;
   }
   return undefined;
+}
+
+/** Images without a word for it are as old as the words; other words are those of artifacts (image-spec v1.1.1, "Guidelines for Artifact Usage"). */
+function isArtifact({ mediaType }: Descriptor): boolean {
+  return !["", MEDIA_TYPE.ociConfig, MEDIA_TYPE.dockerConfig].includes(mediaType);
+}
+
+function artifact({ mediaType }: Descriptor, { reference }: PullRequest): TiffinError {
+  return new TiffinError(
+    "invalid-argument",
+    `Cannot pull ${familiarName(reference)}: it is an artifact (its configuration is ${mediaType}), not an image`,
+    { hint: "Images can be run; artifacts hold other files" },
+  );
 }
 
 function noPlatform(document: RegistryDocument, { platform }: PullRequest): TiffinError {
@@ -123,14 +154,13 @@ function noPlatform(document: RegistryDocument, { platform }: PullRequest): Tiff
   );
 }
 
-async function readConfig(descriptor: Descriptor, request: PullRequest): Promise<Uint8Array> {
-  const { repository, store, signal } = request;
-  const chunks: Uint8Array[] = [];
-  const options = signal === undefined ? {} : { signal };
-  for await (const chunk of downloadBlob(repository, descriptor, store, options)) {
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+/** In memory: it is stored when all of the image is there. */
+async function readConfig(
+  descriptor: Descriptor,
+  { repository, store, signal }: PullRequest,
+): Promise<Uint8Array> {
+  if (store.has(descriptor.digest)) return store.read(descriptor.digest);
+  return readSmallBlob(repository, descriptor, signal);
 }
 
 function remoteLayer(

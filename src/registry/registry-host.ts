@@ -112,7 +112,13 @@ export class RegistryHost {
     try {
       return await httpFetch(address, {
         method,
-        headers: { "user-agent": USER_AGENT, ...headers, ...secret },
+        // The bytes as they are stored: what is packed on the way has another digest.
+        headers: {
+          "user-agent": USER_AGENT,
+          "accept-encoding": "identity",
+          ...headers,
+          ...secret,
+        },
         ...(body === undefined ? {} : { body }),
         signal: signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]),
         settings: this.endpoint.settings,

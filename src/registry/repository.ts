@@ -1,12 +1,14 @@
 import { digestOf } from "../base/hash.ts";
 import { type Digest, isDigest } from "../base/digest.ts";
-import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
-import { type Descriptor, MAX_DOCUMENT_BYTES, MEDIA_TYPE } from "../images/manifest.ts";
-import { type BlobRead, readBlob } from "./blob-read.ts";
+import { invalidArgument, isTiffinError, messageOf, TiffinError } from "../base/error.ts";
+import { asRecord, type Descriptor, MAX_DOCUMENT_BYTES, MEDIA_TYPE } from "../images/manifest.ts";
+import { type BlobRead, rangeStart, readBlob } from "./blob-read.ts";
 import { endpointsOf } from "./endpoint.ts";
 import { nextPage } from "./next-page.ts";
+import { readBody, readJsonBody } from "./read-body.ts";
 import type { RegistryAccess } from "./registry-access.ts";
 import { type HostRequest, RegistryHost } from "./registry-host.ts";
+import { DEFAULT_RETRIES, Passing, withRetries } from "./retry.ts";
 
 /** A manifest or an index as the registry has it; `digest` is that of the bytes. */
 export interface RegistryDocument {
@@ -24,6 +26,8 @@ const ACCEPTED: string = [
   "application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1",
 ].join(", ");
 
+export const DAMAGED_HINT = "The registry, or something on the way, is damaged or lies";
+
 const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 
 export function isSchema1(mediaType: string): boolean {
@@ -39,7 +43,7 @@ export function schema1(path: string): TiffinError {
 }
 
 export interface Repository {
-  /** By tag or digest; verified. @throws not-found, unauthenticated, permission-denied, data-loss, unavailable */
+  /** By tag or digest; verified. @throws not-found, unauthenticated, permission-denied, unavailable */
   manifest(tagOrDigest: string, signal?: AbortSignal): Promise<RegistryDocument>;
   /** The digest that a tag stands for now, without its content; undefined when there is none. */
   resolve(tagOrDigest: string): Promise<Digest | undefined>;
@@ -89,19 +93,22 @@ class HostedRepository implements Repository {
   }
 
   async manifest(tagOrDigest: string, signal?: AbortSignal): Promise<RegistryDocument> {
-    const response = await this.#read({
-      method: "GET",
-      target: this.#target("manifests", tagOrDigest),
-      headers: { accept: ACCEPTED },
-      expected: [200],
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const document = await readDocument(response);
+    const read = async (): Promise<RegistryDocument> =>
+      readDocument(
+        await this.#read({
+          method: "GET",
+          target: this.#target("manifests", tagOrDigest),
+          headers: { accept: ACCEPTED },
+          expected: [200],
+          ...(signal === undefined ? {} : { signal }),
+        }),
+      );
+    const document = await withRetries(read, DEFAULT_RETRIES, signal);
     if (isDigest(tagOrDigest) && document.digest !== tagOrDigest) {
       throw new TiffinError(
-        "data-loss",
+        "unavailable",
         `The registry's manifest ${tagOrDigest} has the digest ${document.digest}`,
-        { hint: "The registry, or something on the way, is damaged or lies" },
+        { hint: DAMAGED_HINT },
       );
     }
     return document;
@@ -121,13 +128,19 @@ class HostedRepository implements Repository {
   }
 
   async blob(descriptor: Descriptor, offset: number, signal?: AbortSignal): Promise<BlobRead> {
-    const response = await this.#read({
-      method: "GET",
-      target: this.#target("blobs", descriptor.digest),
-      headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
-      expected: [200, 206],
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const ask = (from: number): Promise<Response> =>
+      this.#read({
+        method: "GET",
+        target: this.#target("blobs", descriptor.digest),
+        headers: from === 0 ? {} : { range: `bytes=${from}-` },
+        expected: from === 0 ? [200] : [200, 206, RANGE_NOT_SATISFIABLE],
+        ...(signal === undefined ? {} : { signal }),
+      });
+    let response = await ask(offset);
+    if (offset > 0 && !resumes(response, offset)) {
+      await response.body?.cancel();
+      response = await ask(0);
+    }
     return readBlob(response, { offset, size: descriptor.size });
   }
 
@@ -146,7 +159,9 @@ class HostedRepository implements Repository {
     let target: string | undefined = `/v2/${this.path}/tags/list?n=${TAGS_A_PAGE}`;
     for (let page = 0; target !== undefined && page < MAX_PAGES; page++) {
       const response = await this.#read({ method: "GET", target, expected: [200] });
-      const { tags } = ((await response.json()) ?? {}) as { tags?: unknown };
+      const tags = asRecord(await readJsonBody(response))?.["tags"];
+      // A repository whose tags were all deleted says null.
+      if (tags !== null && !Array.isArray(tags)) throw noTags(this.path);
       if (Array.isArray(tags)) found.push(...tags.filter((tag) => typeof tag === "string"));
       target = nextPage(response.headers.get("link"), target);
     }
@@ -197,17 +212,30 @@ class HostedRepository implements Repository {
   }
 }
 
+const RANGE_NOT_SATISFIABLE = 416;
+
+/** False for an answer to a request for the rest that is not the rest: then all is asked for again. */
+function resumes(response: Response, offset: number): boolean {
+  if (response.status === 200) return true;
+  return response.status === 206 && rangeStart(response.headers.get("content-range")) === offset;
+}
+
+function noTags(path: string): TiffinError {
+  return new TiffinError("unavailable", `The registry's list of the tags of ${path} is none`);
+}
+
 async function readDocument(response: Response): Promise<RegistryDocument> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > MAX_DOCUMENT_BYTES) {
-      throw invalidArgument(`The registry's manifest has more than ${MAX_DOCUMENT_BYTES} bytes`);
-    }
-    chunks.push(chunk);
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = await readBody(response);
+  } catch (error) {
+    // Small as they are, what is left of one is not asked for: the next attempt reads all of it.
+    const words = `The connection ended inside of a manifest: ${messageOf(error)}`;
+    throw new Passing(new TiffinError("unavailable", words, { cause: error }));
   }
-  const bytes = Buffer.concat(chunks);
+  if (bytes === undefined) {
+    throw invalidArgument(`The registry's manifest has more than ${MAX_DOCUMENT_BYTES} bytes`);
+  }
   const mediaType = (response.headers.get("content-type") ?? "").split(";", 1)[0] ?? "";
   return { bytes, digest: digestOf(bytes), mediaType: mediaType.trim() };
 }

@@ -1,8 +1,9 @@
 import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import { DEFAULT_DOMAIN } from "../base/reference.ts";
-import { asRecord, MAX_DOCUMENT_BYTES } from "../images/manifest.ts";
+import { asRecord } from "../images/manifest.ts";
 import { type Endpoint, endpointsOf } from "./endpoint.ts";
 import { nextPage } from "./next-page.ts";
+import { readJsonBody } from "./read-body.ts";
 import type { RegistryAccess } from "./registry-access.ts";
 import { RegistryHost } from "./registry-host.ts";
 
@@ -65,7 +66,7 @@ async function searchIndex(
     expected: isHub ? [200] : [200, 400, 401, 403, 404, 405, 410],
     signal,
   });
-  const content = response.status === 200 ? await readJson(response) : undefined;
+  const content = response.status === 200 ? await readJsonBody(response) : undefined;
   if (response.status !== 200) await response.body?.cancel();
   const results = asRecord(content)?.["results"];
   if (Array.isArray(results)) return results.flatMap(readResult).slice(0, limit);
@@ -103,7 +104,7 @@ async function searchCatalog(
         expected: [200],
         signal,
       });
-      const names = asRecord(await readJson(response))?.["repositories"];
+      const names = asRecord(await readJsonBody(response))?.["repositories"];
       if (!Array.isArray(names)) throw new TiffinError("not-found", "there is no list of names");
       found.push(...names.filter((name) => typeof name === "string" && name.includes(term)));
       target = nextPage(response.headers.get("link"), target);
@@ -119,21 +120,4 @@ async function searchCatalog(
   return found
     .slice(0, limit)
     .map((name) => ({ name: `${domain}/${name}`, description: "", stars: 0, isOfficial: false }));
-}
-
-/** Undefined when it is no JSON, or more than a registry has to say. */
-async function readJson(response: Response): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > MAX_DOCUMENT_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
-  } catch {
-    // A page for people: then there is no such operation.
-    return undefined;
-  }
 }

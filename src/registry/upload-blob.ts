@@ -6,6 +6,8 @@ import { DEFAULT_RETRIES, Passing, withRetries } from "./retry.ts";
 
 /** Proxies bound what one request may carry; so much nearly all let through. */
 const CHUNK_BYTES = 16 << 20;
+const SMALLEST_CHUNK_BYTES = 64 << 10;
+const SMALLER = 4;
 /** "Content Too Large": one request cannot carry it. */
 const TOO_LARGE = 413;
 
@@ -45,12 +47,18 @@ export async function uploadBlob(repository: Repository, upload: Upload): Promis
         return { how: "sent" } as const;
       } catch (error) {
         signal.throwIfAborted();
-        throw isTiffinError(error, "unavailable") ? new Passing(error) : error;
+        throw mayPass(error) ? new Passing(error) : error;
       }
     },
     DEFAULT_RETRIES,
     signal,
   );
+}
+
+/** An upload that the registry lost (404), or lost count of (416), is begun again as one that was cut. */
+function mayPass(error: unknown): boolean {
+  if (isTiffinError(error, "unavailable")) return true;
+  return error instanceof TiffinError && [404, 416].includes(Number(error.details?.["status"]));
 }
 
 /** Has a blob taken over from another repository of the same registry; false when the registry does not. */
@@ -91,14 +99,20 @@ async function callOff(
 }
 
 async function send(repository: Repository, upload: Upload): Promise<void> {
-  const target = await begin(repository, upload);
+  const { target } = await begin(repository, upload);
   upload.onBytes(0);
   const response = await put(repository, upload, { target, body: upload.file });
   if (response.status === TOO_LARGE) await sendChunks(repository, upload);
   upload.onBytes(upload.descriptor.size);
 }
 
-async function begin(repository: Repository, { signal }: Upload): Promise<string> {
+interface Begun {
+  readonly target: string;
+  /** The least that a piece but the last may have. */
+  readonly leastBytes: number;
+}
+
+async function begin(repository: Repository, { signal }: Upload): Promise<Begun> {
   const { origin, path, scopes } = repository;
   const response = await origin.send({
     method: "POST",
@@ -107,7 +121,8 @@ async function begin(repository: Repository, { signal }: Upload): Promise<string
     expected: [202],
     signal,
   });
-  return nextPlace(repository, response, "");
+  const leastBytes = Number(response.headers.get("oci-chunk-min-length") ?? 0) || 0;
+  return { target: await nextPlace(repository, response, ""), leastBytes };
 }
 
 async function put(
@@ -131,12 +146,34 @@ async function put(
   return response;
 }
 
+/** In pieces, smaller ones after each that was too large; the registry may ask for larger ones (OCI-Chunk-Min-Length). */
 async function sendChunks(repository: Repository, upload: Upload): Promise<void> {
+  for (let chunkBytes = CHUNK_BYTES; ; chunkBytes /= SMALLER) {
+    const isThrough = await sendChunksOf(repository, upload, chunkBytes);
+    if (isThrough) return;
+    if (chunkBytes / SMALLER < SMALLEST_CHUNK_BYTES) {
+      throw new TiffinError(
+        "resource-exhausted",
+        `The registry takes no request with as much as ${chunkBytes} bytes (status 413)`,
+        { hint: "Let the registry, or the proxy before it, take larger requests" },
+      );
+    }
+  }
+}
+
+/** False: they are too large. */
+async function sendChunksOf(
+  repository: Repository,
+  upload: Upload,
+  wantedBytes: number,
+): Promise<boolean> {
   const { origin, scopes } = repository;
   const { descriptor, file, signal } = upload;
-  let target = await begin(repository, upload);
+  const begun = await begin(repository, upload);
+  let target = begun.target;
+  const chunkBytes = Math.max(wantedBytes, begun.leastBytes);
   for (let at = 0; at < descriptor.size; ) {
-    const end = Math.min(at + CHUNK_BYTES, descriptor.size);
+    const end = Math.min(at + chunkBytes, descriptor.size);
     const response = await origin.send({
       method: "PATCH",
       target,
@@ -146,15 +183,21 @@ async function sendChunks(repository: Repository, upload: Upload): Promise<void>
       },
       body: file.slice(at, end),
       scopes,
-      expected: [202],
+      expected: [202, TOO_LARGE],
       signal,
       once: true,
     });
+    if (response.status === TOO_LARGE) {
+      await response.body?.cancel();
+      await callOff(repository, target, signal);
+      return false;
+    }
     target = await nextPlace(repository, response, target);
     at = end;
     upload.onBytes(at);
   }
   await put(repository, upload, { target });
+  return true;
 }
 
 async function nextPlace(

@@ -110,12 +110,14 @@ export function openDouble(registry: RegistryFixture): Double {
       const { pathname, search } = new URL(request.url);
       const range = request.headers.get("range");
       asked.push(`${request.method} ${pathname}${range === null ? "" : ` ${range}`}`);
-      const forward = (): Promise<Response> =>
+      const hasBody = !["GET", "HEAD"].includes(request.method);
+      const forward = async (): Promise<Response> =>
         fetch(`http://${registry.host}${pathname}${search}`, {
           method: request.method,
           headers: request.headers,
           redirect: "manual",
           decompress: false,
+          ...(hasBody ? { body: await request.bytes() } : {}),
         } as RequestInit);
       return (await double.mischief(request, forward)) ?? forward();
     },
