@@ -92,7 +92,6 @@ describe("an inspect", () => {
       CgroupnsMode: ["host", "private"],
       MaskedPaths: [expect.any(Array), ["/proc/kcore"]],
       ReadonlyPaths: [expect.any(Array), ["/proc/sys"]],
-      OomKillDisable: [false, null],
       Runtime: ["runc", "tiffin"],
     });
   });

@@ -22,7 +22,9 @@ export function readResources(hostConfig: JsonObject): Resources {
     ...unlessZero("pidsLimit", hostConfig.integer("PidsLimit")),
     ...unlessZero("cpuRealtimePeriodMicroseconds", hostConfig.integer("CpuRealtimePeriod")),
     ...unlessZero("cpuRealtimeRuntimeMicroseconds", hostConfig.integer("CpuRealtimeRuntime")),
-    ...(hostConfig.boolean("OomKillDisable") ? { oomKillDisable: true } : {}),
+    ...(hostConfig.raw("OomKillDisable") === null
+      ? {}
+      : { oomKillDisable: hostConfig.boolean("OomKillDisable") }),
     ...readBlkio(hostConfig),
   };
 }

@@ -2,7 +2,7 @@ import { TiffinError } from "../base/error.ts";
 import { INITIAL_STATE } from "../engine/container-table.ts";
 import { planMountPoints } from "../engine/plan-mount-points.ts";
 import type { CommitRequest } from "../engine/commit-container.ts";
-import type { ArchiveWrite, PathArchive } from "../engine/container-archive.ts";
+import type { ArchiveWrite, CopyIn, CopyOut, PathArchive } from "../engine/container-archive.ts";
 import type {
   Change,
   Engine,
@@ -377,6 +377,18 @@ export class FixtureEngine implements Engine {
     let bytes = 0;
     for await (const chunk of archive) bytes += chunk.length;
     this.written.push({ bytes, asContainerUser, keepsKinds });
+  }
+
+  sharesHost(): boolean {
+    return false;
+  }
+
+  async copyIn({ name, path }: CopyIn): Promise<void> {
+    await this.statPath(name, path);
+  }
+
+  async copyOut({ name, path }: CopyOut): Promise<void> {
+    await this.statPath(name, path);
   }
 
   async *changes(name: string): AsyncIterable<Change[]> {

@@ -20,6 +20,8 @@ export interface ApiRequest {
   /** Docker's X-Registry-Auth, or "". */
   readonly registryAuth: string;
   readonly body: AsyncIterable<Uint8Array>;
+  /** The client is root on this very host, and paths mean to it what they mean to the engine. */
+  readonly sharesHost: () => boolean;
   /** Aborted when the client leaves or the server closes. */
   readonly signal: AbortSignal;
 }

@@ -1,3 +1,4 @@
+import { directCopyRoutes } from "./direct-copy.ts";
 import { commitRoutes } from "./commit.ts";
 import { containerUpdateRoutes } from "./container-update.ts";
 import { containerVerbRoutes } from "./container-verbs.ts";
@@ -31,4 +32,5 @@ export const apiRoutes: readonly Route[] = [
   ...networkRoutes,
   ...volumeRoutes,
   ...tiffinRoutes,
+  ...directCopyRoutes,
 ];

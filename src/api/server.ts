@@ -221,9 +221,16 @@ async function dispatch(serving: Serving, { request, body, signal }: Incoming): 
     version,
     contentType: request.headers["content-type"] ?? "",
     registryAuth: String(request.headers["x-registry-auth"] ?? ""),
+    sharesHost: () => serving.engine.sharesHost(descriptorOf(request.socket)),
     body,
     signal,
   });
+}
+
+/** Node and Bun keep it in the same place, which no type tells of. -1: it has none (any more). */
+function descriptorOf(socket: object): number {
+  const { _handle: inner } = socket as { _handle?: { fd?: unknown } | null };
+  return typeof inner?.fd === "number" ? inner.fd : -1;
 }
 
 function decodePath(path: string): string {

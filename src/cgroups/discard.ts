@@ -101,6 +101,8 @@ export function discardUnsupported(
     warnings.push(rule.warning);
     for (const field of asked) gone.add(field);
   }
+  // As docker has it: where there is no such switch, it is not shown as off either.
+  if (!support.oomKillDisable) gone.add("oomKillDisable");
   const kept = Object.fromEntries(
     Object.entries(resources).filter(([field]) => !gone.has(field as Field)),
   ) as Resources;

@@ -2,7 +2,7 @@ import { TiffinError } from "../base/error.ts";
 import { errnoOf } from "../kernel/syscall.ts";
 import type { PathStatus } from "../layers/resolve-path.ts";
 import { runTreeTask } from "../layers/tree-thread.ts";
-import type { TreeResult } from "../layers/tree-task.ts";
+import type { HostSource, HostTarget, TreeResult, WriteTask } from "../layers/tree-task.ts";
 import { containerUser } from "./container-root.ts";
 import { checkStillThere, holdTree } from "./container-tree.ts";
 import type { StoredContainer } from "./container-table.ts";
@@ -97,6 +97,15 @@ export interface ArchiveWrite {
   readonly signal: AbortSignal;
 }
 
+export type CopyIn = Omit<ArchiveWrite, "archive"> & { readonly host: HostSource };
+
+export interface CopyOut {
+  readonly name: string;
+  readonly path: string;
+  readonly host: HostTarget;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Unpacks an archive into a directory of a container. What was unpacked before an error stays, as with docker.
  * @throws not-found (the directory); invalid-argument (no directory, or a bad archive); permission-denied (read-only)
@@ -105,23 +114,68 @@ export async function writeContainerPath(
   context: EngineContext,
   request: ArchiveWrite,
 ): Promise<void> {
-  const { name, path, keepsKinds, archive: input, signal } = request;
+  const { archive: input, signal } = request;
+  await writeInto(context, request, (task) =>
+    runTreeTask({ kind: "write", ...task }, { input, signal }),
+  );
+}
+
+/**
+ * What {@link writeContainerPath} does with an archive of a path of the host, without the archive. The caller answers for who
+ * asks: the file is read with the engine's rights.
+ */
+export async function copyIntoContainer(context: EngineContext, request: CopyIn): Promise<void> {
+  const { host, signal } = request;
+  await writeInto(context, request, (task) =>
+    runTreeTask({ kind: "copy-in", ...task, host }, { signal }),
+  );
+}
+
+/**
+ * Copies a path of a container into a directory of the host, with the engine's rights: links are not followed on the host, and owners
+ * and attributes stay behind. @throws not-found
+ */
+export async function copyOutOfContainer(context: EngineContext, request: CopyOut): Promise<void> {
+  const { name, path, host, signal } = request;
+  const container = context.containers.find(name);
+  const tree = await holdTree(context, container.id);
+  const { root, idBase } = tree;
+  try {
+    await finished(runTreeTask({ kind: "copy-out", root, path, idBase, host }, { signal }));
+    checkStillThere(context, container);
+  } catch (error) {
+    throw pathError(error, name, path);
+  } finally {
+    tree.release();
+  }
+  emitContainerEvent(context, container, "archive-path");
+}
+
+async function finished(results: AsyncGenerator<TreeResult, void>): Promise<void> {
+  for await (const _ of results);
+}
+
+async function writeInto(
+  context: EngineContext,
+  request: Omit<ArchiveWrite, "archive">,
+  run: (task: WriteTask) => AsyncGenerator<TreeResult, void>,
+): Promise<void> {
+  const { name, path, keepsKinds } = request;
   const container = context.containers.find(name);
   const { user } = container.spec;
   const asUser = request.asContainerUser && user !== "";
   const owner = asUser ? containerUser(context, container, user, []) : null;
   const tree = await holdTree(context, container.id);
   const { root, idBase } = tree;
-  const task = {
-    kind: "write",
+  const task: WriteTask = {
     root,
     path,
     idBase,
     owner: owner === null ? null : { uid: owner.uid, gid: owner.gid },
     keepsKinds,
-  } as const;
+  };
   try {
-    for await (const _ of runTreeTask(task, { input, signal }));
+    await finished(run(task));
   } catch (error) {
     throw pathError(error, name, path);
   } finally {

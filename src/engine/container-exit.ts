@@ -78,7 +78,8 @@ export async function settleExit(
   const before = context.containers.withId(id);
   if (!before) return;
   const exitCode = record?.exitCode ?? loss.exitCode;
-  const oomKilled = record !== undefined && oomKills(record.memoryEvents) > 0;
+  const kills = record === undefined ? 0 : oomKills(record.memoryEvents);
+  const oomKilled = kills > 0;
   const ranMs = runMs(before, record);
   const next = afterRun(before.spec.restartPolicy, before.state, {
     exitCode,
@@ -100,7 +101,7 @@ export async function settleExit(
   });
   faultPoint("exit:recorded");
   context.health.stop(id);
-  if (oomKilled) emitContainerEvent(context, container, "oom");
+  if (kills > context.oom.forget(id)) emitContainerEvent(context, container, "oom");
   emitContainerEvent(context, container, "die", {
     exitCode: String(exitCode),
     execDuration: String(Math.floor(ranMs / 1000)),

@@ -12,6 +12,7 @@ import type { ExecTimings } from "./exec-timings.ts";
 import type { HealthMonitors } from "./health/health-monitors.ts";
 import type { HostDetails } from "./host-details.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import type { OomWatch } from "./oom-watch.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import type { Places } from "./types.ts";
 import type { WaiterList } from "./wait-container.ts";
@@ -40,6 +41,7 @@ export interface EngineContext {
   /** Of runs that the engine is to end. */
   readonly deadlines: DueTimers;
   readonly health: HealthMonitors;
+  readonly oom: OomWatch;
   readonly volumes: VolumeStore;
   readonly volumeUse: VolumeUse;
   /** Verbs that change a container hold its ID; those that change a volume hold `volume:NAME`. */

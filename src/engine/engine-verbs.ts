@@ -1,7 +1,14 @@
 import { diskUsage } from "../layers/writable-layer.ts";
 import { attachContainer } from "./attach-container.ts";
 import { commitContainer } from "./commit-container.ts";
-import { readContainerPath, statContainerPath, writeContainerPath } from "./container-archive.ts";
+import { peerSharesHost } from "../kernel/peer.ts";
+import {
+  copyIntoContainer,
+  copyOutOfContainer,
+  readContainerPath,
+  statContainerPath,
+  writeContainerPath,
+} from "./container-archive.ts";
 import { containerChanges, exportContainer } from "./container-changes.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { containerTop } from "./container-top.ts";
@@ -72,6 +79,9 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     statPath: (name, path) => statContainerPath(context, name, path),
     readPath: (request) => readContainerPath(context, request),
     writePath: (request) => writeContainerPath(context, request),
+    sharesHost: peerSharesHost,
+    copyIn: (request) => copyIntoContainer(context, request),
+    copyOut: (request) => copyOutOfContainer(context, request),
     changes: (name, signal) => containerChanges(context, name, signal),
     exportContainer: (name, signal) => exportContainer(context, name, signal),
     commitContainer: (request) => commitContainer(context, request),

@@ -3,7 +3,7 @@ import type { CopyRequest } from "../logs/index.ts";
 import type { Change } from "../layers/changes.ts";
 import type { PathStatus } from "../layers/resolve-path.ts";
 import type { CommitRequest } from "./commit-container.ts";
-import type { ArchiveWrite, PathArchive } from "./container-archive.ts";
+import type { ArchiveWrite, CopyIn, CopyOut, PathArchive } from "./container-archive.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { PullOptions } from "./pull-image.ts";
 import type { PushOptions } from "./push-image.ts";
@@ -193,6 +193,12 @@ export interface Engine {
   readPath(request: { name: string; path: string; signal: AbortSignal }): Promise<PathArchive>;
   /** @throws not-found; invalid-argument (no directory, a bad archive); permission-denied (read-only) */
   writePath(request: ArchiveWrite): Promise<void>;
+  /** Whether the other end of a unix socket (by descriptor) is root on this host, to whom paths mean what they mean to the engine. */
+  sharesHost(socket: number): boolean;
+  /** The same with a path of the host, read with the engine's rights. */
+  copyIn(request: CopyIn): Promise<void>;
+  /** A path of the container to the host, written with the engine's rights. @throws not-found */
+  copyOut(request: CopyOut): Promise<void>;
   /** What the container has changed, in the order of the paths. */
   changes(name: string, signal: AbortSignal): AsyncIterable<readonly Change[]>;
   /** The container's root as a tar archive, without volumes. */

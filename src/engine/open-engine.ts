@@ -17,7 +17,7 @@ import { VolumeStore } from "../volumes/index.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { CpuSamples } from "./container-stats.ts";
 import { ContainerTable } from "./container-table.ts";
-import type { EngineContext } from "./context.ts";
+import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { openReserve, takeReserve } from "./disk-reserve.ts";
 import { DueTimers } from "./due-timers.ts";
 import { endOverdue } from "./end-run.ts";
@@ -35,6 +35,7 @@ import { readHostFacts } from "./host-facts.ts";
 import { observeImages } from "./image-events.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { compressesLog } from "./log-settings.ts";
+import { OomWatch } from "./oom-watch.ts";
 import { recover } from "./recover.ts";
 import type { Places } from "./types.ts";
 import { VolumeUse } from "./volume-use.ts";
@@ -83,6 +84,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     restarts: new DueTimers("restart container"),
     deadlines: new DueTimers("end container"),
     health: new HealthMonitors(containers, new HealthTable(database)),
+    oom: new OomWatch(cgroups),
     waiters: new WaiterList(),
     volumes: new VolumeStore(places.root, database),
     volumeUse: new VolumeUse(),
@@ -95,6 +97,7 @@ export async function openEngine(places: Places): Promise<Engine> {
   takeReserve(places);
   const endHealth = watchHealth(context);
   context.deadlines.onDue((overdue) => endOverdue(context, overdue));
+  watchMemory(context);
   await recover(context);
   resumeRestarts(context);
   recordBoot(database, context.boot);
@@ -110,6 +113,7 @@ export async function openEngine(places: Places): Promise<Engine> {
       context.deadlines.close();
       context.health.close();
       endHealth();
+      context.oom.close();
       await compressor.close();
       for (const process of context.processes.values()) process.release();
       context.launcher.close();
@@ -118,6 +122,18 @@ export async function openEngine(places: Places): Promise<Engine> {
       for (const fd of [processes, ...locks]) closeFd(fd);
     },
   };
+}
+
+/** The kernel's kills as events, from a container's start to its end. */
+function watchMemory(context: EngineContext): void {
+  const { containers, events, oom } = context;
+  oom.onKills((id) => {
+    const container = containers.withId(id);
+    if (container !== undefined) emitContainerEvent(context, container, "oom");
+  });
+  events.observe(({ type, action, actorId }) => {
+    if (type === "container" && action === "start") oom.watch(actorId, "start");
+  });
 }
 
 function compressedLogs({ containers, places }: EngineContext): string[] {

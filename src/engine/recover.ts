@@ -117,10 +117,11 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   resumeRun(context, id);
 }
 
-/** What the engine does about a container that runs: its health, its longest time, an end that was begun. */
+/** What the engine does about a container that runs: its memory, its health, its longest time, an end that was begun. */
 function resumeRun(context: EngineContext, id: string): void {
   const container = context.containers.withId(id);
   if (!container || !isRunning(container)) return;
+  context.oom.watch(id, "now");
   resumeEnding(context, container);
   if (container.state.status === "running") resumeHealth(context, id);
 }

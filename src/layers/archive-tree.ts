@@ -12,10 +12,9 @@ import {
 import { AT, O, RESOLVE, S_IF, S_IFMT } from "../kernel/flags.ts";
 import { syscallError } from "../kernel/syscall.ts";
 import { archivedAttributes } from "./archive-attributes.ts";
-import { ChunkPacker } from "./chunk-packer.ts";
+import { type ArchiveOutput, TarOutput } from "./archive-output.ts";
 import { isOpaqueDirectory, isWhiteout } from "./stack.ts";
 import type { TarEntryType } from "./tar-entry.ts";
-import { TAR_END, tarHeader, tarPadding } from "./tar-writer.ts";
 import type { Tree, TreeDirectory } from "./tree.ts";
 
 export interface ArchiveOptions {
@@ -29,6 +28,12 @@ export interface ArchiveOptions {
   readonly leftOut?: ReadonlySet<string>;
   /** Called often; what it throws ends the work. */
   readonly checkpoint?: () => void;
+  /** What becomes of the entries; default: an archive. */
+  readonly output?: ArchiveOutput;
+  /** Leave the files' extended attributes out. */
+  readonly withoutAttributes?: boolean;
+  /** Nobody puts a device in a file's place between two looks, or it could not be opened: files are opened at once. */
+  readonly isTrusted?: boolean;
 }
 
 const TYPES: Readonly<Record<number, TarEntryType>> = {
@@ -45,6 +50,8 @@ const HOLD = {
   resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS,
 };
 const READ = { flags: O.RDONLY | O.NOCTTY };
+/** Neither waits for a pipe's writer nor follows a link. */
+const READ_AT_ONCE = { ...HOLD, flags: O.RDONLY | O.NOCTTY | O.NOFOLLOW | O.NONBLOCK };
 const NOBODY = 65534;
 const RANGE_SIZE = 0x10000;
 const SECOND = 1_000_000_000n;
@@ -77,9 +84,12 @@ export function* archiveTree(tree: Tree, options: ArchiveOptions): Generator<Uin
     try {
       if (!writer.directory(directory)) continue;
       const entries = directory.entries().filter(({ name }) => !writer.leavesOut(directory, name));
-      for (const { name, parent, place: child } of entries) {
+      for (const { name, type, parent, place: child } of entries) {
         options.checkpoint?.();
-        if (child === null) yield* writer.entry(parent, name, directory.path);
+        if (child !== null) continue;
+        const isDone =
+          type === S_IF.REG && (yield* writer.fileAtOnce(parent, name, directory.path));
+        if (!isDone) yield* writer.entry(parent, name, directory.path);
       }
       for (const { place: child } of entries.toReversed()) if (child !== null) places.push(child);
     } finally {
@@ -102,13 +112,14 @@ export function* archiveFile(
 
 class ArchiveWriter {
   private readonly options: ArchiveOptions;
-  private readonly packer = new ChunkPacker();
+  private readonly output: ArchiveOutput;
   /** First names of files that have several, by device and inode. */
   private readonly firstNames = new Map<string, string>();
   private readonly kernelDevices = new Map<bigint, boolean>();
 
   constructor(options: ArchiveOptions) {
     this.options = options;
+    this.output = options.output ?? new TarOutput();
   }
 
   leavesOut(directory: TreeDirectory, name: string): boolean {
@@ -121,10 +132,10 @@ class ArchiveWriter {
     const status = statusOf(descriptor);
     const name = this.nameOf(path);
     if (name !== "") {
-      this.packer.add(tarHeader({ ...this.common(status, name), ...this.attributes(descriptor) }));
+      this.output.entry({ ...this.common(status, name), ...this.attributes(descriptor) });
     }
     if (this.options.asLayer === true && isOpaqueDirectory(descriptor)) {
-      this.packer.add(tarHeader({ type: "file", path: this.nameOf(joined(path, ".wh..wh..opq")) }));
+      this.output.entry({ type: "file", path: this.nameOf(joined(path, ".wh..wh..opq")) });
     }
     let isKernels = this.kernelDevices.get(status.device);
     if (isKernels === undefined) {
@@ -132,6 +143,22 @@ class ArchiveWriter {
       this.kernelDevices.set(status.device, isKernels);
     }
     return !isKernels;
+  }
+
+  /** Opens a file once instead of holding it first. False: this is not for that. */
+  *fileAtOnce(parent: number, name: string, directory: string): Generator<Uint8Array, boolean> {
+    if (this.options.isTrusted !== true) return false;
+    const file = openat2Raw(parent, name, READ_AT_ONCE);
+    if (file < 0) return false;
+    try {
+      const status = statusOf(file);
+      if ((status.mode & S_IFMT) !== S_IF.REG || status.links > 1) return false;
+      yield* this.content(file, status, this.nameOf(joined(directory, name)));
+    } finally {
+      closeDescriptor(file);
+    }
+    yield* this.output.takeFull();
+    return true;
   }
 
   /** `directory` null: the entry is the archive's only one. */
@@ -145,21 +172,20 @@ class ArchiveWriter {
       const path = directory === null ? this.options.base : this.nameOf(joined(directory, name));
       if (this.options.asLayer === true && isWhiteout(status)) {
         const whiteout = this.nameOf(joined(directory ?? "", `.wh.${name}`));
-        this.packer.add(tarHeader({ type: "file", path: whiteout }));
+        this.output.entry({ type: "file", path: whiteout });
       } else yield* this.held(held, status, path);
     } finally {
       closeDescriptor(held);
     }
-    yield* this.packer.takeFull();
+    yield* this.output.takeFull();
   }
 
   takeFull(): Uint8Array[] {
-    return this.packer.takeFull();
+    return this.output.takeFull();
   }
 
   finish(): Uint8Array[] {
-    this.packer.add(TAR_END);
-    return this.packer.finish();
+    return this.output.finish();
   }
 
   private *held(held: number, status: FileStatus, path: string): Generator<Uint8Array, void> {
@@ -168,20 +194,16 @@ class ArchiveWriter {
     if (type === undefined || type === "directory") return;
     const first = status.links > 1 ? this.firstName(status, path) : undefined;
     if (first !== undefined) {
-      this.packer.add(
-        tarHeader({ ...this.common(status, path), type: "hardlink", linkTarget: first }),
-      );
+      this.output.entry({ ...this.common(status, path), type: "hardlink", linkTarget: first });
     } else if (type === "file") {
       yield* this.file(held, status, path);
     } else {
       const isDevice = type === "character-device" || type === "block-device";
-      this.packer.add(
-        tarHeader({
-          ...this.common(status, path),
-          ...(type === "symlink" ? { linkTarget: readlinkat(held, "") } : {}),
-          ...(isDevice ? { deviceMajor: status.major, deviceMinor: status.minor } : {}),
-        }),
-      );
+      this.output.entry({
+        ...this.common(status, path),
+        ...(type === "symlink" ? { linkTarget: readlinkat(held, "") } : {}),
+        ...(isDevice ? { deviceMajor: status.major, deviceMinor: status.minor } : {}),
+      });
     }
   }
 
@@ -189,23 +211,27 @@ class ArchiveWriter {
     // What is held is a regular file: opening it does nothing else, whatever stands under its name by now.
     const file = openat2(AT.FDCWD, `/proc/self/fd/${held}`, READ);
     try {
-      const { sizeBytes } = status;
-      const header = { ...this.common(status, path), ...this.attributes(file), sizeBytes };
-      this.packer.add(tarHeader(header));
-      let position = 0;
-      while (position < sizeBytes) {
-        const space = this.packer.space(sizeBytes - position);
-        const read = readAt(file, space, position);
-        space.fill(0, read);
-        this.packer.took(space.length);
-        position += space.length;
-        this.options.checkpoint?.();
-        yield* this.packer.takeFull();
-      }
-      this.packer.add(tarPadding(sizeBytes));
+      yield* this.content(file, status, path);
     } finally {
       closeDescriptor(file);
     }
+  }
+
+  private *content(file: number, status: FileStatus, path: string): Generator<Uint8Array, void> {
+    const { sizeBytes } = status;
+    const header = { ...this.common(status, path), ...this.attributes(file), sizeBytes };
+    this.output.entry(header);
+    let position = 0;
+    while (position < sizeBytes) {
+      const space = this.output.space(sizeBytes - position);
+      const read = readAt(file, space, position);
+      space.fill(0, read);
+      this.output.took(space.length);
+      position += space.length;
+      this.options.checkpoint?.();
+      yield* this.output.takeFull();
+    }
+    this.output.endContent(sizeBytes);
   }
 
   /** The name under which a file with several is in the archive already; else it is remembered. */
@@ -240,6 +266,7 @@ class ArchiveWriter {
   }
 
   private attributes(descriptor: number): { xattrs?: ReadonlyMap<string, Uint8Array> } {
+    if (this.options.withoutAttributes === true) return {};
     const xattrs = archivedAttributes(descriptor, { accessLists: this.options.idBase === 0 });
     return xattrs === undefined ? {} : { xattrs };
   }

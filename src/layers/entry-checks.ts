@@ -39,9 +39,13 @@ export function inEntry(entry: TarEntry, step: () => void): void {
     const byEntry = errno !== undefined && FAULTS_OF_THE_ENTRY.includes(errno);
     const known = error instanceof TiffinError ? error : null;
     const name = entry.path.length > 200 ? `${entry.path.slice(0, 200)}…` : entry.path;
+    const doing =
+      entry.position < 0
+        ? `copy ${JSON.stringify(name)}`
+        : `unpack entry ${JSON.stringify(name)} (at byte ${entry.position})`;
     throw new TiffinError(
       byEntry ? "invalid-argument" : (known?.code ?? "internal"),
-      `Cannot unpack entry ${JSON.stringify(name)} (at byte ${entry.position}): ${messageOf(error)}`,
+      `Cannot ${doing}: ${messageOf(error)}`,
       {
         cause: error,
         ...(known?.hint === undefined ? {} : { hint: known.hint }),

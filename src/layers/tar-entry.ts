@@ -32,7 +32,7 @@ export interface TarEntry {
   readonly deviceMajor: number;
   readonly deviceMinor: number;
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
-  /** Byte of the (uncompressed) archive at which its header starts. */
+  /** Byte of the (uncompressed) archive at which its header starts; -1 where there is no archive. */
   readonly position: number;
 }
 

@@ -14,26 +14,41 @@ export interface OwnLayer {
   readonly mountPoints: readonly string[];
 }
 
+/** A file or directory of the host, itself no link that is followed, and what it is called in the container. */
+export interface HostSource {
+  readonly path: string;
+  readonly base: string;
+}
+
+/** A directory of the host, and what the copy is called there. */
+export interface HostTarget {
+  readonly directory: string;
+  readonly base: string;
+}
+
+export interface PathTask {
+  readonly root: TreeRoot;
+  readonly path: string;
+  readonly idBase: number;
+}
+
+export interface WriteTask extends PathTask {
+  /** Ids as in the container. */
+  readonly owner: { readonly uid: number; readonly gid: number } | null;
+  readonly keepsKinds: boolean;
+}
+
 /** A piece of work on a container's files, for the thread that does it. */
 export type TreeTask =
   | { readonly kind: "stat"; readonly root: TreeRoot; readonly path: string }
   /** The status of a path, then an archive of it. */
-  | {
-      readonly kind: "read";
-      readonly root: TreeRoot;
-      readonly path: string;
-      readonly idBase: number;
-    }
+  | (PathTask & { readonly kind: "read" })
   /** Unpacks the archive that is fed to the thread. */
-  | {
-      readonly kind: "write";
-      readonly root: TreeRoot;
-      readonly path: string;
-      readonly idBase: number;
-      /** Ids as in the container. */
-      readonly owner: { readonly uid: number; readonly gid: number } | null;
-      readonly keepsKinds: boolean;
-    }
+  | (WriteTask & { readonly kind: "write" })
+  /** What a `write` of an archive of a host path would do, without the archive. */
+  | (WriteTask & { readonly kind: "copy-in"; readonly host: HostSource })
+  /** What unpacking the archive of a `read` on the host would do, as this process; owners and attributes stay behind. */
+  | (PathTask & { readonly kind: "copy-out"; readonly host: HostTarget })
   /** An archive of the root without what is mounted in it. */
   | { readonly kind: "export"; readonly layer: OwnLayer }
   /** An archive of what was changed, in the image specification's form; none when nothing was. */

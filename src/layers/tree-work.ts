@@ -2,17 +2,19 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { TiffinError } from "../base/error.ts";
 import { closeDescriptor, fileSystemOf, openat2, statusOf } from "../kernel/files.ts";
-import { O, PR, SECBIT_NO_SETUID_FIXUP } from "../kernel/flags.ts";
+import { AT, O, PR, SECBIT_NO_SETUID_FIXUP } from "../kernel/flags.ts";
 import { syscall, syscallRaw } from "../kernel/syscall.ts";
-import { archiveFile, type ArchiveOptions, archiveTree } from "./archive-tree.ts";
+import { archiveFound, holdHostSource } from "./archive-found.ts";
+import { type ArchiveOptions, archiveTree } from "./archive-tree.ts";
 import { ChunkPacker } from "./chunk-packer.ts";
 import { type Change, engineMade, walkChanges } from "./changes.ts";
 import { decompress } from "./decompress.ts";
+import { DirectOutput } from "./direct-output.ts";
 import { mountStack } from "./mount-stack.ts";
 import { findDirectory, findPath } from "./resolve-path.ts";
 import { TarDecoder } from "./tar-reader.ts";
 import { followRecipe } from "./tar-recipe.ts";
-import type { OwnLayer, TreeResult, TreeRoot, TreeTask } from "./tree-task.ts";
+import type { OwnLayer, TreeResult, TreeRoot, TreeTask, WriteTask } from "./tree-task.ts";
 import { Tree, withRoots } from "./tree.ts";
 import { TreeWriter } from "./tree-writer.ts";
 
@@ -40,7 +42,11 @@ export async function doTreeTask(task: TreeTask, line: TreeLine): Promise<void> 
     case "read":
       return inRoot(task.root, (root) => readPath(root, task, line));
     case "write":
-      return inRoot(task.root, (root) => writePath(root, task, line));
+      return inRoot(task.root, (root) => intoPath(root, task, (writer) => unpack(writer, line)));
+    case "copy-in":
+      return copyIn(task, line);
+    case "copy-out":
+      return copyOut(task, line);
     case "export":
       return exportRoot(task.layer, line);
     case "layer":
@@ -93,19 +99,14 @@ async function readPath(
   const found = findPath(root, task.path);
   try {
     await line.send({ kind: "status", status: found.status });
-    const { directory, parent, name, status } = found;
     const options = {
-      base: status.name,
+      base: found.status.name,
       idBase: task.idBase,
       checkpoint: () => line.checkpoint(),
+      // One that does not run is mounted without devices.
+      isTrusted: !("descriptor" in task.root),
     };
-    if (directory === null) return await sendAll(archiveFile({ parent, name }, options), line);
-    const listed = openat2(directory, ".", { flags: O.RDONLY | O.DIRECTORY });
-    try {
-      await sendAll(archiveTree(new Tree([listed], "plain"), options), line);
-    } finally {
-      closeDescriptor(listed);
-    }
+    await sendAll(archiveFound(found, options), line);
   } finally {
     found.close();
   }
@@ -118,10 +119,55 @@ async function sendAll(chunks: Generator<Uint8Array, void>, line: TreeLine): Pro
   }
 }
 
-async function writePath(
+/** Without a pause: a task of few calls for each file, on a thread of its own. */
+async function copyIn(task: TreeTask & { kind: "copy-in" }, line: TreeLine): Promise<void> {
+  const source = holdHostSource(task.host.path);
+  try {
+    await inRoot(task.root, (root) =>
+      intoPath(root, task, async (writer) => {
+        const options = directOptions(task.host.base, writer, line);
+        for (const _ of source.archive({ ...options, idBase: 0, isTrusted: true }));
+      }),
+    );
+  } finally {
+    source.close();
+  }
+}
+
+async function copyOut(task: TreeTask & { kind: "copy-out" }, line: TreeLine): Promise<void> {
+  const path = task.host.directory;
+  const directory = openat2(AT.FDCWD, path, { flags: O.PATH | O.DIRECTORY });
+  try {
+    await inRoot(task.root, async (root) => {
+      const made = { owner: "maker", keepsKinds: true, idBase: 0 } as const;
+      const writer = new TreeWriter({ root: null, directory, path, ...made });
+      const found = findPath(root, task.path);
+      try {
+        const options = directOptions(task.host.base, writer, line);
+        const isTrusted = !("descriptor" in task.root);
+        for (const _ of archiveFound(found, { ...options, idBase: task.idBase, isTrusted }));
+      } finally {
+        found.close();
+        writer.close();
+      }
+    });
+  } finally {
+    closeDescriptor(directory);
+  }
+}
+
+function directOptions(base: string, writer: TreeWriter, line: TreeLine): DirectOptions {
+  const checkpoint = (): void => line.checkpoint();
+  return { base, checkpoint, output: new DirectOutput(writer), withoutAttributes: true };
+}
+
+type DirectOptions = Omit<ArchiveOptions, "idBase">;
+
+/** Unpacks into a directory of a container. */
+async function intoPath(
   root: number,
-  task: TreeTask & { kind: "write" },
-  line: TreeLine,
+  task: WriteTask,
+  fill: (writer: TreeWriter) => Promise<void>,
 ): Promise<void> {
   const { descriptor, path } = findDirectory(root, task.path);
   try {
@@ -136,7 +182,7 @@ async function writePath(
     });
     becomeRootOf(task.idBase);
     try {
-      await unpack(writer, line);
+      await fill(writer);
     } finally {
       writer.close();
       becomeRootOf(0);

@@ -31,18 +31,24 @@ import type { TarEntry } from "./tar-entry.ts";
 import type { TarEvent } from "./tar-reader.ts";
 
 export interface TreeWriterOptions {
-  /** Descriptor of the container's root: no path leads out of it. */
-  readonly root: number;
+  /** Descriptor of the container's root: no path leads out of it. Null: a link on the way is not followed at all. */
+  readonly root: number | null;
   /** Descriptor of the directory to unpack into; both stay the caller's. */
   readonly directory: number;
   /** That directory's path below the root, links resolved, with a leading slash. */
   readonly path: string;
   /** First host id of the container's range; 0 where ids are the same on both sides. */
   readonly idBase: number;
-  /** Gives everything to this user (ids as in the container) instead of the archive's owners. */
-  readonly owner: { readonly uid: number; readonly gid: number } | null;
+  /** Gives everything to this user (ids as in the container) instead of the archive's owners, or leaves it to who makes it. */
+  readonly owner: { readonly uid: number; readonly gid: number } | "maker" | null;
   /** Refuse to replace a directory by something else, and the other way round. */
   readonly keepsKinds: boolean;
+}
+
+interface OpenFile {
+  readonly descriptor: number;
+  readonly entry: TarEntry;
+  readonly at: readonly [directory: number, name: string];
 }
 
 /** Directories kept open; archives list a directory's files together, so few are enough. */
@@ -53,6 +59,8 @@ const RANGE_SIZE = 0x10000;
 const ATTEMPTS = 8;
 const INSIDE = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
 const IN_CONTAINER = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
+/** A directory whose group goes to what is made in it. */
+const SETGID = 0o2000;
 /** Shared: what it says is turned into the kernel's form once. */
 const FIND = { flags: O.PATH | O.DIRECTORY | O.NOFOLLOW, resolve: INSIDE };
 const FOLLOW = { flags: O.PATH | O.DIRECTORY, resolve: IN_CONTAINER };
@@ -66,12 +74,14 @@ const CREATE = { flags: O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, mode: 0o600, r
 export class TreeWriter {
   private readonly options: TreeWriterOptions;
   private readonly open = new Map<string, number>();
+  /** Open directories that give their group to what is made in them. */
+  private readonly groupGivers = new Set<number>();
   private readonly times = new Map<string, bigint>();
-  private file: { descriptor: number; entry: TarEntry; at: readonly [number, string] } | null =
-    null;
+  private file: OpenFile | null = null;
 
   constructor(options: TreeWriterOptions) {
     this.options = options;
+    this.noteGroup(options.directory);
   }
 
   /** @throws invalid-argument naming entry and position; resource-exhausted; what the kernel refuses */
@@ -80,10 +90,10 @@ export class TreeWriter {
       const { entry } = event;
       inEntry(entry, () => this.begin(entry));
     } else if (this.file !== null) {
-      const { descriptor, entry } = this.file;
-      inEntry(entry, () => {
-        if (event.kind === "data") writeAll(descriptor, event.data, event.offset);
-        else this.endFile(descriptor, entry);
+      const { file } = this;
+      inEntry(file.entry, () => {
+        if (event.kind === "data") writeAll(file.descriptor, event.data, event.offset);
+        else this.endFile(file);
       });
     }
   }
@@ -190,7 +200,7 @@ export class TreeWriter {
     const flags = O.RDONLY | O.DIRECTORY | O.NOFOLLOW;
     const descriptor = openat2(parent, name, { flags, resolve: INSIDE });
     try {
-      fchownat([descriptor, ""], ...this.ownerOf(entry));
+      this.setOwner(entry, [descriptor, ""]);
       this.setXattrs(entry, (key, value) => fsetxattrRaw(descriptor, key, value));
       fchmod(descriptor, entry.mode);
     } finally {
@@ -206,17 +216,17 @@ export class TreeWriter {
       const type = entry.type === "block-device" ? S_IF.BLK : S_IF.CHR;
       mknodat(at, type | 0o600, [entry.deviceMajor, entry.deviceMinor]);
     }
-    fchownat(at, ...this.ownerOf(entry));
+    this.setOwner(entry, at);
     this.setXattrs(entry, (key, value) => setxattrAtRaw(at, key, value));
     if (entry.type !== "symlink") setMode(at, entry.mode);
     utimensat(at, entry.mtimeNs);
   }
 
   /** In this order: a change of owner clears setuid bits, and like every write it clears capabilities. */
-  private endFile(descriptor: number, entry: TarEntry): void {
+  private endFile({ descriptor, entry, at }: OpenFile): void {
     try {
       if (entry.isSparse) ftruncate(descriptor, entry.sizeBytes);
-      fchownat([descriptor, ""], ...this.ownerOf(entry));
+      if (!this.isMakers(entry, at[0])) this.setOwner(entry, [descriptor, ""]);
       this.setXattrs(entry, (key, value) => fsetxattrRaw(descriptor, key, value));
       fchmod(descriptor, entry.mode);
       utimensat([descriptor, ""], entry.mtimeNs);
@@ -241,9 +251,19 @@ export class TreeWriter {
     this.make(entry, at, () => linkat([from, targetName], at), [from]);
   }
 
-  private ownerOf(entry: TarEntry): [uid: number, gid: number] {
-    const { uid, gid } = this.options.owner ?? entry;
-    return [this.hostId(uid), this.hostId(gid)];
+  private setOwner(entry: TarEntry, at: readonly [number, string]): void {
+    const { owner } = this.options;
+    if (owner === "maker") return;
+    const { uid, gid } = owner ?? entry;
+    fchownat(at, this.hostId(uid), this.hostId(gid));
+  }
+
+  /** A file that was just made in that directory has its owner already: this thread is the root of the container over files. */
+  private isMakers(entry: TarEntry, parent: number): boolean {
+    const { owner } = this.options;
+    if (owner === "maker") return true;
+    const { uid, gid } = owner ?? entry;
+    return uid === 0 && gid === 0 && !this.groupGivers.has(parent);
   }
 
   private hostId(id: number): number {
@@ -283,9 +303,9 @@ export class TreeWriter {
 
   private makeDirectory(parent: number, name: string, mode: number): void {
     mkdirat(parent, name, mode);
-    const { idBase } = this.options;
+    const { idBase, owner } = this.options;
     // As the thread makes files as the container's root, this is its own already; without a range, root's.
-    if (idBase === 0) fchownat([parent, name], 0, 0);
+    if (idBase === 0 && owner !== "maker") fchownat([parent, name], 0, 0);
   }
 
   /** An open directory below the one to unpack into, or the negative errno. */
@@ -300,27 +320,33 @@ export class TreeWriter {
     }
     const { directory, root } = this.options;
     let descriptor = openat2Raw(directory, path, FIND);
-    if (descriptor === -ERRNO.ELOOP || descriptor === -ERRNO.ENOTDIR) {
+    if (root !== null && (descriptor === -ERRNO.ELOOP || descriptor === -ERRNO.ENOTDIR)) {
       // A link of the container: it means what it means inside.
       const whole = `${this.options.path}/${path}`;
       descriptor = openat2Raw(root, whole, FOLLOW);
     }
     if (descriptor < 0) return descriptor;
     this.open.set(path, descriptor);
+    this.noteGroup(descriptor);
     const [oldest] = this.open;
-    if (this.open.size > OPEN_PARENTS && oldest !== undefined) {
-      closeDescriptor(oldest[1]);
-      this.open.delete(oldest[0]);
-    }
+    if (this.open.size > OPEN_PARENTS && oldest !== undefined) this.drop(...oldest);
     return descriptor;
+  }
+
+  private noteGroup(directory: number): void {
+    if ((statusOf(directory).mode & SETGID) !== 0) this.groupGivers.add(directory);
+  }
+
+  private drop(path: string, descriptor: number): void {
+    closeDescriptor(descriptor);
+    this.open.delete(path);
+    this.groupGivers.delete(descriptor);
   }
 
   /** Open directories may not be what their names say any more; those that are needed still stay open. */
   private forget(needed: readonly number[] = []): void {
     for (const [path, descriptor] of this.open) {
-      if (needed.includes(descriptor)) continue;
-      closeDescriptor(descriptor);
-      this.open.delete(path);
+      if (!needed.includes(descriptor)) this.drop(path, descriptor);
     }
   }
 

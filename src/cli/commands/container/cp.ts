@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { apiPath } from "../../../api/client.ts";
+import { isTiffinError } from "../../../base/error.ts";
 import type { Command, Context } from "../../command.ts";
 import {
   type CopyDestination,
@@ -130,6 +131,7 @@ async function copyFrom(copy: Copy): Promise<void> {
   const { path, rename } = copy.followLink
     ? await followedSource(copy)
     : { path: copy.source, rename: "" };
+  if (!isOutput && (await copyFromDirectly(copy, { path, rename }, destination))) return;
   const response = await copy.context.api.request("GET", archivePath(copy), { query: { path } });
   const { output } = copy.context.world;
   if (isOutput) {
@@ -145,6 +147,43 @@ async function copyFrom(copy: Copy): Promise<void> {
     rebase(name, oldBase, plan.base),
   );
   await progress.finish(destination);
+}
+
+/**
+ * As {@link copyDirectly}. False also when the source cannot be looked at: the archive's request has the words for it.
+ */
+async function copyFromDirectly(
+  copy: Copy,
+  { path, rename }: { path: string; rename: string },
+  destination: string,
+): Promise<boolean> {
+  if (!copy.isQuiet) return false;
+  const status = await statusOf(copy, path);
+  if (status === undefined) return false;
+  const { isDirectory } = status;
+  const { directory, base } = planCopy({ path, isDirectory, rename }, findDestination(destination));
+  return copyDirectly(copy, { Direction: "out", Path: path, HostPath: directory, Base: base });
+}
+
+/**
+ * Has the engine copy by itself, which it does for root on its own host: without an archive between two processes. False, with
+ * nothing done, where it does not. An archive that is to be counted goes the long way.
+ */
+async function copyDirectly(copy: Copy, body: Record<string, string | boolean>): Promise<boolean> {
+  if (!copy.isQuiet) return false;
+  const path = `/tiffin${apiPath("containers", copy.container, "copy")}`;
+  try {
+    const answer = await copy.context.api.json("POST", path, { body });
+    return (answer as { Copied?: unknown } | undefined)?.Copied === true;
+  } catch (error) {
+    if (isMissingRoute(error)) return false;
+    throw error;
+  }
+}
+
+/** An engine that does not know the route. */
+function isMissingRoute(error: unknown): boolean {
+  return isTiffinError(error, "not-found") && /page not found/.test(error.message);
 }
 
 /** The path that a link in the container leads to, when it is one. */
@@ -165,10 +204,21 @@ async function copyTo(copy: Copy, asContainerUser: boolean): Promise<void> {
   if (isInput && !destination.isDirectory) {
     throw failure(`destination "${container}:${copy.destination}" must be a directory`);
   }
+  const source = isInput ? undefined : sourcePlan(copy, destination);
+  if (source !== undefined) {
+    const direct = {
+      Direction: "in",
+      Path: source.directory,
+      HostPath: source.path,
+      Base: source.base,
+      NoOverwriteDirNonDir: true,
+      CopyUIDGID: asContainerUser,
+    };
+    if (await copyDirectly(copy, direct)) return;
+  }
   const progress = new CopyProgress(context, "to", copy.isQuiet);
-  const { directory, stream } = isInput
-    ? { directory: destination.path, stream: standardInput() }
-    : await sourceArchive(copy, destination);
+  const directory = source?.directory ?? destination.path;
+  const stream = source === undefined ? standardInput() : await sourceArchive(source);
   await context.api.run("PUT", archivePath(copy), {
     query: {
       path: directory,
@@ -180,14 +230,21 @@ async function copyTo(copy: Copy, asContainerUser: boolean): Promise<void> {
   await progress.finish(`${container}:${destination.path}`);
 }
 
-async function sourceArchive(
-  copy: Copy,
-  destination: CopyDestination,
-): Promise<{ directory: string; stream: AsyncIterable<Uint8Array> }> {
+interface SourcePlan {
+  readonly path: string;
+  /** In the container. */
+  readonly directory: string;
+  readonly base: string;
+}
+
+function sourcePlan(copy: Copy, destination: CopyDestination): SourcePlan {
   const source = findSource(absolutePath(copy.source), copy.followLink);
-  const { directory, base } = planCopy(source, destination);
+  return { path: source.path.replace(/(.)\/\.?$/, "$1"), ...planCopy(source, destination) };
+}
+
+async function sourceArchive({ path, base }: SourcePlan): Promise<AsyncIterable<Uint8Array>> {
   const { archiveHostPath } = await import("../../host-archive.ts");
-  return { directory, stream: archiveHostPath(source.path.replace(/(.)\/\.?$/, "$1"), base) };
+  return archiveHostPath(path, base);
 }
 
 async function containerDestination(copy: Copy): Promise<CopyDestination> {
