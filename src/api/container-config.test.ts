@@ -70,7 +70,7 @@ describe("a create body of docker's command line", () => {
       sysctls: {},
       shmBytes: 0,
       timeOffsetSeconds: 0,
-      resources: {},
+      resources: { oomKillDisable: false },
       cgroupParent: "",
       deviceCgroupRules: [],
       oomScoreAdjust: 0,
@@ -88,7 +88,11 @@ describe("a create body of docker's command line", () => {
     const spec = read(bodies.short);
     expect(spec.networkMode).toBe("none");
     expect(spec.labels).toEqual({ a: "b" });
-    expect(spec.resources).toEqual({ memoryBytes: 67108864, nanoCpus: 500000000 });
+    expect(spec.resources).toEqual({
+      memoryBytes: 67108864,
+      nanoCpus: 500000000,
+      oomKillDisable: false,
+    });
     expect(
       spec.mounts.map(({ asked, target, readOnly, options }) => [asked, target, readOnly, options]),
     ).toEqual([
