@@ -5,7 +5,7 @@
 
 enum { COMMAND = 1, SIGNAL };                                       // frames to the engine
 enum { OUT = 1, ERR, STATUS, ELSEWHERE, IF_LOST, PASS_SIGNALS };    // and from it
-enum { CHUNK = 16384, CLOEXEC_ = 02000000, EAGAIN_ = 11, PATIENCE = 3 };
+enum { CHUNK = 16384, CLOEXEC_ = 02000000, EAGAIN_ = 11, PATIENCE = 3, OCI = 'o' | 'c' << 8 | 'i' << 16 };
 
 struct frame { u32 kind, size; };  // `size` is the value where no data follows: a status, a signal's number
 struct part { const void *data; u64 size; };
@@ -80,7 +80,20 @@ static void command(long *stack) {
   tell((struct part[]){{&head, sizeof head}, {buffer, (u64)directory}, {first, (u64)(end - first)}}, 3);
 }
 
-__attribute__((used)) static void front(long *stack) {
+// An OCI runtime needs no engine and lives for milliseconds: mapping the code that a start runs page by page costs more than all
+// at once, and compiled code and a heap of small pages more than they give. Its settings go behind the environment.
+static long *as_runtime(long *stack, long program, long **environment) {
+  SYS(madvise, program & -4096, 32 << 20, 22 /* MADV_POPULATE_READ */);
+  long *to = stack -= 2;
+  for (int ends = 0; ends < 2; to++) ends += !(*to = to[2]);
+  to[-1] = (long)"MIMALLOC_ALLOW_THP=1", to[0] = (long)"BUN_JSC_useJIT=0";
+  if (environment) *environment = stack + stack[0] + 2;
+  return stack;
+}
+
+__attribute__((used)) static long *front(long *stack, long program, long **environment) {
+  const char *word = (const char *)stack[2];  // behind the program's name
+  if (stack[0] > 1 && (*(const u32 *)word == OCI || *(const u32 *)(word - 4) == OCI)) return as_runtime(stack, program, environment);
   int reached = stack[0] > 0 && reach((char **)(stack + 2 + stack[0]));
   if (reached) command(stack);
   for (struct frame frame; reached;) {
@@ -97,6 +110,7 @@ __attribute__((used)) static void front(long *stack) {
     polled[1].fd = (int)SYS(signalfd4, -1, &proxied, 8, CLOEXEC_);
   }
   SYS(close, polled[0].fd);
+  return stack;
 }
 
 FRONT_ENTRY(front);

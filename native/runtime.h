@@ -25,9 +25,10 @@ static inline u64 ticks(void) {
   return (u64)high << 32 | low;
 }
 #define ENTRY(function) __asm__(".globl _start\n_start: xor %ebp, %ebp\nand $-16, %rsp\ncall " #function "\nhlt\n")
-// `resume`, before the entry, is where the program begins that this one stands before.
+// Before the entry stand two addresses of the program that this one stands before: of its `environ` (or 0), and its own entry.
+// `function` gets the stack and both, and returns the stack to go on with.
 #define FRONT_ENTRY(function) \
-  __asm__(".globl _start\n.balign 8\n.quad 0\n_start: push %rdx\npush %rdx\nlea 16(%rsp), %rdi\ncall " #function "\npop %rdx\npop %rdx\njmp *_start-8(%rip)\n")
+  __asm__(".globl _start\n.balign 8\n.quad 0, 0\n_start: mov %rsp, %rdi\nmov _start-8(%rip), %rsi\nsub $32, %rsp\nmov %rdx, (%rsp)\nmov _start-16(%rip), %rdx\ncall " #function "\nmov (%rsp), %rdx\nmov %rax, %rsp\njmp *_start-8(%rip)\n")
 #elif defined(__aarch64__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
   register long x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c, x3 __asm__("x3") = d,
@@ -42,7 +43,7 @@ static inline u64 ticks(void) {
 }
 #define ENTRY(function) __asm__(".globl _start\n_start: mov x29, #0\nbl " #function "\nbrk #0\n")
 #define FRONT_ENTRY(function) \
-  __asm__(".globl _start\n.balign 8\n.quad 0\n_start: stp x0, x30, [sp, #-16]!\nadd x0, sp, #16\nbl " #function "\nldp x0, x30, [sp], #16\nldr x16, _start-8\nbr x16\n")
+  __asm__(".globl _start\n.balign 8\n.quad 0, 0\n_start: stp x0, x30, [sp, #-32]!\nadd x0, sp, #32\nldr x1, _start-8\nldr x2, _start-16\nbl " #function "\nmov x9, x0\nldp x0, x30, [sp]\nmov sp, x9\nldr x16, _start-8\nbr x16\n")
 #endif
 
 #define SYS(name, ...) SYS_(__NR_##name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)

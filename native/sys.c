@@ -84,13 +84,10 @@ struct spawn {
   char *name;
 };
 
-// Runs in the parent's memory, on its own stack, while the parent's thread waits: system calls only.
+// Runs in the parent's memory, on its own stack, while the parent's thread waits: system calls only. Signals stay blocked until
+// the launcher has reset them: a handler of the parent's would run here.
 static int spawn_child(void *data) {
   struct spawn *spawn = data;
-  sigset_t none;
-  for (int i = 1; i < 65; i++) {
-    if (i != SIGKILL && i != SIGSTOP && i != 32 && i != 33) signal(i, SIG_DFL);
-  }
   for (int i = 0; i < spawn->fd_count; i++) {
     spawn->fds[i] = fcntl(spawn->fds[i], F_DUPFD_CLOEXEC, MAX_FDS + 1);
     if (spawn->fds[i] < 0) _exit(125);
@@ -98,8 +95,6 @@ static int spawn_child(void *data) {
   int executable = fcntl(spawn->executable, F_DUPFD_CLOEXEC, 2 * MAX_FDS + 2);
   for (int i = 0; i < spawn->fd_count; i++) dup2(spawn->fds[i], i);
   syscall(SYS_close_range, spawn->fd_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
   char *argv[] = {spawn->name, NULL}, *envp[] = {NULL};
   syscall(SYS_execveat, executable, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
   _exit(126);

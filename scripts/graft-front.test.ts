@@ -24,8 +24,33 @@ function executable(entry: bigint, { address, bytes }: Load, type: number = 2): 
   return file;
 }
 
+/** The same, behind ld.so, with one dynamic symbol that lies at an address. */
+function linked(name: string, address: bigint): Uint8Array {
+  const before = executable(0x40_0100n, { address: 0x40_0000n, bytes: new Uint8Array(512) });
+  const names = Buffer.from(`\0${name}\0`);
+  const file = Buffer.concat([before, new Uint8Array(24 + 3 * 64), names]);
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const symbol = before.length;
+  const sections = symbol + 24;
+  // Its one segment is PT_INTERP, which is all that this is asked for.
+  view.setUint32(64, 3, true);
+  view.setUint32(symbol, 1, true);
+  view.setBigUint64(symbol + 8, address, true);
+  view.setBigUint64(40, BigInt(sections), true);
+  view.setUint16(60, 3, true);
+  const section = (index: number, type: number, offset: number, size: number): void => {
+    view.setUint32(sections + index * 64 + 4, type, true);
+    view.setBigUint64(sections + index * 64 + 24, BigInt(offset), true);
+    view.setBigUint64(sections + index * 64 + 32, BigInt(size), true);
+  };
+  section(1, 11, symbol, 24);
+  view.setUint32(sections + 64 + 40, 2, true);
+  section(2, 3, sections + 3 * 64, names.length);
+  return file;
+}
+
 const program = executable(0x40_0100n, { address: 0x40_0000n, bytes: new Uint8Array(512).fill(7) });
-const front = executable(0x7000_0010n, {
+const front = executable(0x7000_0020n, {
   address: 0x7000_0000n,
   bytes: new Uint8Array(64).fill(9),
 });
@@ -38,14 +63,27 @@ describe("graftFront()", () => {
     view.getBigUint64(table + segment * 56 + 8 + index * 8, true);
 
   test("starts at the front and leaves the program's bytes where they were", () => {
-    expect(view.getBigUint64(24, true)).toBe(0x7000_0010n);
+    expect(view.getBigUint64(24, true)).toBe(0x7000_0020n);
     expect(grafted.subarray(64, program.length)).toEqual(program.subarray(64));
   });
 
   test("tells the front where the program starts", () => {
     const start = Number(word(1, 0));
-    expect(view.getBigUint64(start + 8, true)).toBe(0x40_0100n);
-    expect(grafted.subarray(start + 16, start + 64)).toEqual(new Uint8Array(48).fill(9));
+    expect(view.getBigUint64(start + 24, true)).toBe(0x40_0100n);
+    expect(grafted.subarray(start, start + 16)).toEqual(new Uint8Array(16).fill(9));
+    expect(grafted.subarray(start + 32, start + 64)).toEqual(new Uint8Array(32).fill(9));
+  });
+
+  test("tells the front where the program's environ is, if it has any", () => {
+    expect(view.getBigUint64(Number(word(1, 0)) + 16, true)).toBe(0n);
+    const whole = graftFront(linked("environ", 0x40_0080n), front);
+    const start = whole.findIndex((_, at) =>
+      whole.subarray(at, at + 16).every((byte) => byte === 9),
+    );
+    expect(Buffer.from(whole).readBigUInt64LE(start + 16)).toBe(0x40_0080n);
+    expect(() => graftFront(linked("environs", 0x40_0080n), front)).toThrow(
+      "the program has no environ of its own",
+    );
   });
 
   test("loads the program, the front and the new table, each where mmap can put it", () => {

@@ -5,10 +5,14 @@
  */
 
 const PT_LOAD = 1;
+const PT_INTERP = 3;
 const PT_PHDR = 6;
 const ET_EXEC = 2;
 const HEADER_BYTES = 64;
 const ENTRY_BYTES = 56;
+const SECTION_BYTES = 64;
+const SYMBOL_BYTES = 24;
+const SHT_DYNSYM = 11;
 /** The largest page of the architectures that we build for. */
 const PAGE = 0x1_0000n;
 
@@ -24,9 +28,9 @@ interface Segment {
 
 /**
  * @param program a dynamically linked or static executable
- * @param front a static executable whose addresses lie apart from `program`'s. The eight bytes before its entry are
- *   overwritten with the entry of `program`.
- * @throws when either is not such a file, or their addresses overlap
+ * @param front a static executable whose addresses lie apart from `program`'s. The 16 bytes before its entry are
+ *   overwritten with the addresses of `program`'s `environ` (0 in a static one without symbols) and of its entry.
+ * @throws when either is not such a file, their addresses overlap, or `program` shares a libc but not that libc's `environ`
  */
 export function graftFront(program: Uint8Array, front: Uint8Array): Uint8Array {
   const segments = segmentsOf(program, "program");
@@ -41,7 +45,13 @@ export function graftFront(program: Uint8Array, front: Uint8Array): Uint8Array {
     size = offset + BigInt(bytes.length);
     return offset;
   };
-  const resuming = withResume(front, grafted, view(program).getBigUint64(24, true));
+  const environ = dynamicSymbol(program, "environ");
+  if (environ === 0n && segments.some(({ type }) => type === PT_INTERP)) {
+    throw new Error(
+      "Cannot graft: the program has no environ of its own, which the front may move",
+    );
+  }
+  const resuming = withAddresses(front, grafted, [environ, view(program).getBigUint64(24, true)]);
   const added = grafted.map((segment) => {
     const start = Number(segment.offset);
     const bytes = resuming.slice(start, start + Number(segment.fileBytes));
@@ -124,16 +134,45 @@ function checkApart(segments: readonly Segment[], grafted: readonly Segment[]): 
   }
 }
 
-/** The front's bytes, with the address to go on at where it looks for that. */
-function withResume(front: Uint8Array, segments: readonly Segment[], resume: bigint): Uint8Array {
+/** The front's bytes, with the two addresses where it looks for them: before its entry. */
+function withAddresses(
+  front: Uint8Array,
+  segments: readonly Segment[],
+  addresses: readonly [environ: bigint, resume: bigint],
+): Uint8Array {
   const entry = view(front).getBigUint64(24, true);
   const code = segments.find(
     ({ address, fileBytes }) => entry >= address && entry < address + fileBytes,
   );
   if (code === undefined) throw new Error("Cannot graft: the front's entry is in no segment");
   const bytes = Uint8Array.from(front);
-  view(bytes).setBigUint64(Number(entry - code.address + code.offset) - 8, resume, true);
+  const before = Number(entry - code.address + code.offset) - 16;
+  for (const [index, address] of addresses.entries()) {
+    view(bytes).setBigUint64(before + index * 8, address, true);
+  }
   return bytes;
+}
+
+/** Where a dynamic symbol is that the program itself holds (a variable of libc's too: R_X86_64_COPY), or 0. */
+function dynamicSymbol(file: Uint8Array, name: string): bigint {
+  const bytes = view(file);
+  const sections = Number(bytes.getBigUint64(40, true));
+  const at = (index: number): number => sections + index * SECTION_BYTES;
+  const offsetOf = (index: number): number => Number(bytes.getBigUint64(at(index) + 24, true));
+  const wanted = Buffer.from(`${name}\0`);
+  for (let section = 0; section < bytes.getUint16(60, true); section++) {
+    if (bytes.getUint32(at(section) + 4, true) !== SHT_DYNSYM) continue;
+    const names = offsetOf(bytes.getUint32(at(section) + 40, true));
+    const start = offsetOf(section);
+    const end = start + Number(bytes.getBigUint64(at(section) + 32, true));
+    for (let symbol = start; symbol < end; symbol += SYMBOL_BYTES) {
+      const text = names + bytes.getUint32(symbol, true);
+      if (wanted.equals(file.subarray(text, text + wanted.length))) {
+        return bytes.getBigUint64(symbol + 8, true);
+      }
+    }
+  }
+  return 0n;
 }
 
 function encodeTable(table: readonly Segment[]): Uint8Array {

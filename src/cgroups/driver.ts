@@ -46,22 +46,11 @@ export class CgroupDriver {
 
   /**
    * @param owner the engine's id, or where the groups are when no engine owns them
+   * @param layout how the host has its groups; undefined: as it is now
    * @param parentOf see {@link DriverPaths}
    */
-  constructor(
-    owner: string | DriverPaths,
-    layout: CgroupLayout = readLayout(),
-    parentOf?: ParentOf,
-  ) {
-    this.paths =
-      typeof owner === "string"
-        ? new DriverPaths(
-            layout,
-            owner,
-            { parentSets: readParentSets(layout), kernel: release() },
-            parentOf,
-          )
-        : owner;
+  constructor(owner: string | DriverPaths, layout?: CgroupLayout, parentOf?: ParentOf) {
+    this.paths = typeof owner === "string" ? enginePaths(owner, layout, parentOf) : owner;
   }
 
   get layout(): CgroupLayout {
@@ -365,4 +354,13 @@ function raisingOrder(writes: CgroupWrite[], current: (file: string) => number):
   if (memory === undefined || swap === undefined) return writes;
   if (Number(memory.value) <= current("memory.memsw.limit_in_bytes")) return writes;
   return [swap, ...writes.filter((write) => write !== swap)];
+}
+
+function enginePaths(
+  engineId: string,
+  layout: CgroupLayout = readLayout(),
+  parentOf?: ParentOf,
+): DriverPaths {
+  const facts = { parentSets: readParentSets(layout), kernel: release() };
+  return new DriverPaths(layout, engineId, facts, parentOf);
 }

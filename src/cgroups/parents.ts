@@ -14,10 +14,22 @@ const WANTED_V2 = ["cpu", "cpuset", "io", "memory", "pids"];
  * @throws unavailable when the cgroup file system is read-only or not ours
  */
 export function prepareParents(paths: DriverPaths, wanted: readonly string[] = WANTED_V2): void {
+  const made = paths.mountPoints().map((mountPoint) => paths.parent(mountPoint));
+  prepareMade(paths, wanted, made);
+}
+
+/**
+ * The same for groups of which some may have been made already.
+ * @param missing those to make
+ */
+export function prepareMade(
+  paths: DriverPaths,
+  wanted: readonly string[],
+  missing: readonly string[] = [],
+): void {
   const { layout } = paths;
   try {
-    for (const mountPoint of paths.mountPoints())
-      mkdirSync(paths.parent(mountPoint), { recursive: true });
+    for (const directory of missing) mkdirSync(directory, { recursive: true });
     if (layout.kind === "v2" && layout.unified !== null) {
       passDown(layout.unified, paths.ancestors(layout.unified), wanted);
     }

@@ -9,6 +9,7 @@ import { createContainer, type Created } from "./create.ts";
 import { deleteContainer, deleteTorn } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
 import type { RuntimeSpec } from "./runtime-spec.ts";
+import { ownConsole, waitInForeground } from "./run-process.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import { startContainer } from "./start.ts";
 import { StateDirectory } from "./state-directory.ts";
@@ -154,8 +155,7 @@ export const run: OciCommand = async (words, context) => {
     throw invalidArgument("Cannot run detached with a terminal: give a --console-socket");
   }
   if (!isDetached && !line.has("no-subreaper")) becomeSubreaper();
-  const foreground = isDetached ? undefined : await import("./run-process.ts");
-  const console = showsTerminal ? foreground?.ownConsole() : undefined;
+  const console = showsTerminal ? ownConsole() : undefined;
   // Hooks of start come between: then the program waits as after create.
   const runsAtOnce = (bundle.spec.hooks?.startContainer?.length ?? 0) === 0;
   const created = createContainer({
@@ -173,12 +173,12 @@ export const run: OciCommand = async (words, context) => {
   if (console) closeFd(console.theirs);
   if (runsAtOnce) runPoststart(created, bundle.spec, context.warn);
   else startContainer(created, context.warn);
-  if (foreground === undefined) return 0;
+  if (isDetached) return 0;
   created.directory.release();
-  const status = await foreground.waitInForeground(created.state.pid, terminal);
+  const status = await waitInForeground(created.state.pid, terminal);
   if (line.has("keep")) return status;
   created.directory.hold();
-  deleteContainer(created, { force: true, warn: context.warn });
+  deleteContainer(created, { force: true, spec: bundle.spec, warn: context.warn });
   const pidFile = line.value("pid-file");
   if (pidFile !== undefined) rmSync(pidFile, { force: true });
   return status;
@@ -195,7 +195,7 @@ function runPoststart(created: Created, spec: RuntimeSpec, warn: OciContext["war
   try {
     runHooks("poststart", spec.hooks?.poststart, describeState(created.state, "running"));
   } catch (error) {
-    deleteContainer(created, { force: true, warn });
+    deleteContainer(created, { force: true, spec, warn });
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, TiffinError } from "../base/error.ts";
 import { CgroupDriver } from "../cgroups/driver.ts";
-import { prepareParents } from "../cgroups/parents.ts";
+import { prepareMade } from "../cgroups/parents.ts";
 import { AT } from "../kernel/flags.ts";
 import { mknodat } from "../kernel/files.ts";
 import { closeFd } from "../kernel/process.ts";
@@ -115,7 +115,7 @@ function prepareCgroups({ paths, controllers }: Prepared): string[] {
     );
   }
   const made = paths.makeAncestors();
-  prepareParents(paths, controllers);
+  prepareMade(paths, controllers);
   return made;
 }
 

@@ -2,10 +2,18 @@ import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { TiffinError } from "../base/error.ts";
 import { syscallRaw } from "../kernel/syscall.ts";
 import { parseSpec } from "./bundle.ts";
-import { cgroupsOf, describeState, isRunning, statusOf } from "./container-status.ts";
+import {
+  cgroupsOf,
+  type ContainerCgroups,
+  describeState,
+  isRunning,
+  type Status,
+  statusOf,
+} from "./container-status.ts";
 import type { Created } from "./create.ts";
 import { reapUntil, waitForEnd } from "./exit-wait.ts";
 import { runPoststop } from "./poststop.ts";
+import type { RuntimeSpec } from "./runtime-spec.ts";
 import type { StateDirectory, StoredState } from "./state-directory.ts";
 
 const SIGKILL = 9;
@@ -13,27 +21,34 @@ const SIGKILL = 9;
 const PATIENCE_MS = 10_000;
 const ROUNDS = 200;
 
+export interface DeleteOptions {
+  readonly force: boolean;
+  /** The configuration, where the caller has it from its create. */
+  readonly spec?: RuntimeSpec;
+  readonly warn: (text: string) => void;
+}
+
 /**
  * Takes everything away that create made (runtime.md, "Delete"), then runs the poststop hooks. The directory is held by the
  * caller. @throws conflict when it is not stopped and `force` is not set
  */
-export function deleteContainer(
-  { directory, state }: Created,
-  options: { readonly force: boolean; readonly warn: (text: string) => void },
-): void {
-  const status = statusOf(directory, state);
-  if (status !== "stopped" && !options.force) {
-    throw new TiffinError(
-      "conflict",
-      `Cannot delete container "${state.id}": cannot delete container ${state.id} that is not stopped: ${status}`,
-      { hint: `Stop it first: tiffin oci kill ${state.id} KILL, or use --force` },
-    );
-  }
-  endProcesses(state);
-  removeCgroups(state);
-  const text = directory.readConfig();
+export function deleteContainer({ directory, state }: Created, options: DeleteOptions): void {
+  if (!options.force) checkStopped(state.id, statusOf(directory, state));
+  const cgroups = cgroupsOf(state);
+  endProcesses(state, cgroups);
+  removeCgroups(state, cgroups);
+  const spec = options.spec ?? parseSpec(directory.readConfig());
   directory.remove();
-  runPoststop(parseSpec(text), describeState(state, "stopped"), options.warn);
+  runPoststop(spec, describeState(state, "stopped"), options.warn);
+}
+
+function checkStopped(id: string, status: Status): void {
+  if (status === "stopped") return;
+  throw new TiffinError(
+    "conflict",
+    `Cannot delete container "${id}": cannot delete container ${id} that is not stopped: ${status}`,
+    { hint: `Stop it first: tiffin oci kill ${id} KILL, or use --force` },
+  );
 }
 
 /** What a create that was cut short left, when there is not even a state. */
@@ -42,8 +57,7 @@ export function deleteTorn(directory: StateDirectory): void {
 }
 
 /** Also those that outlived the first process, when it shared its pid namespace. */
-function endProcesses(state: StoredState): void {
-  const { driver, paths } = cgroupsOf(state);
+function endProcesses(state: StoredState, { driver, paths }: ContainerCgroups): void {
   driver.kill(paths.name);
   if (state.pid === 0) return;
   if (isRunning(state)) syscallRaw("kill", state.pid, SIGKILL);
@@ -55,8 +69,7 @@ function endProcesses(state: StoredState): void {
   );
 }
 
-function removeCgroups(state: StoredState): void {
-  const { paths } = cgroupsOf(state);
+function removeCgroups(state: StoredState, { paths }: ContainerCgroups): void {
   let left = paths.groups(paths.name);
   for (let round = 0; left.length > 0; round++) {
     left = left.filter((group) => !removeGroup(group));

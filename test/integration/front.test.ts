@@ -3,7 +3,7 @@
  * checkout has no front, so this makes a release.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineObstacle, openEngineFixture, type EngineFixture } from "./engine-fixture.ts";
 
@@ -139,6 +139,23 @@ describe.skipIf(engineObstacle !== undefined)("the front of a release", () => {
     const words = ["run", "--rm", "-v", "./note:/note", "busybox", "cat", "/note"];
     const ran = await engine.tiffin(words, { cwd: engine.directory });
     expect(ran).toMatchObject({ status: 0, stdout: "from here" });
+  });
+
+  test("an OCI runtime keeps its whole environment", async () => {
+    const link = join(engine.directory, "tiffin-oci");
+    symlinkSync(release, link);
+    for (const [program, words] of [
+      [release, ["oci"]],
+      [link, []],
+    ] as const) {
+      // What the runtime unpacks there tells that it saw the first variable.
+      const place = mkdtempSync(join(engine.directory, "unpacked-"));
+      const environment = [`TMPDIR=${place}`, "TIFFIN_HOST=unix:///nowhere", "LAST=1"];
+      const list = [...words, "--root", join(engine.directory, "oci"), "list", "-q"];
+      const ran = await engine.start("env", ["-i", ...environment, program, ...list]).ended;
+      expect(ran).toMatchObject({ status: 0, stdout: "", stderr: "" });
+      expect(readdirSync(place)).toHaveLength(1);
+    }
   });
 
   test("an engine of another build gets no commands to run", async () => {
