@@ -24,7 +24,17 @@ export async function diskUsage(request: ApiRequest): Promise<JsonReply> {
     Volumes: wants("volume") ? await volumesWithUsage(engine) : null,
     BuildCache: wants("build-cache") ? [] : null,
     ...(isAtLeast(version, 1, 42) ? {} : { BuilderSize: 0 }),
+    ...(wants("image") ? { TiffinBlobs: blobUsage(engine) } : {}),
   });
+}
+
+/** Bytes beside the unpacked layers: layers as they came from registries, documents, and downloads that were not finished. */
+function blobUsage({ images: { content } }: Engine): { Stored: number; Unfinished: number } {
+  const sum = (sizes: readonly number[]): number => sizes.reduce((all, size) => all + size, 0);
+  return {
+    Stored: sum(content.digests().map((digest) => content.sizeBytes(digest))),
+    Unfinished: sum(content.partials().map(({ sizeBytes }) => sizeBytes)),
+  };
 }
 
 function summarizeImages({ engine, version }: ApiRequest): object[] {

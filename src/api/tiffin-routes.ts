@@ -34,10 +34,12 @@ function execTimings(request: ApiRequest): JsonReply {
   return json({ steps: request.engine.takeExecTimings(parameter(request, "id")) });
 }
 
-/** Repairing is for POST alone: a GET changes nothing. */
+/** Repairing is for POST alone: a GET changes nothing. Downloads that a next pull goes on with are listed; they are no fault. */
 async function check(request: ApiRequest): Promise<JsonReply> {
-  const repair = request.method === "POST" && queryFlag(request, "repair");
-  return json({ findings: await request.engine.systemCheck({ repair }) });
+  const { engine, method } = request;
+  const repair = method === "POST" && queryFlag(request, "repair");
+  const findings = await engine.systemCheck({ repair });
+  return json({ findings, resumable: engine.images.content.partials() });
 }
 
 /** The layers of all images, the largest first, each with the images that have it. */

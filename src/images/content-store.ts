@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  createReadStream,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, hexOf, isDigest } from "../base/digest.ts";
@@ -44,6 +52,8 @@ export interface ContentStore {
    * earlier to be closed.
    */
   openPartial(digest: Digest): Promise<PartialBlob>;
+  /** Makes a whole blob one of {@link partials} again: nothing needs it now, and a next try has not to fetch it. */
+  setAside(digest: Digest): void;
   /** What earlier tries left of blobs that were not finished; those being written now are not among them. */
   partials(): Stored[];
   /** Returns the bytes freed. */
@@ -163,6 +173,12 @@ class FileContentStore implements ContentStore {
     } catch (error) {
       close();
       throw storageError("store a blob", error);
+    }
+  }
+
+  setAside(digest: Digest): void {
+    if (!this.partly.has(digest) && this.has(digest)) {
+      renameSync(this.pathOf(digest), this.partialOf(digest));
     }
   }
 

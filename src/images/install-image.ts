@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Digest } from "../base/digest.ts";
 import { digestOf } from "../base/hash.ts";
-import { TiffinError } from "../base/error.ts";
+import { isTiffinError, TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { familiarReference } from "../base/reference.ts";
 import { Slots } from "../base/slots.ts";
@@ -47,10 +47,30 @@ export async function installImages(
     );
     faultPoint("image:committed");
     return ids;
+  } catch (error) {
+    if (!isBadImage(error)) setAside(places, sources);
+    throw error;
   } finally {
     pins.release([...digests, ...diffIds]);
     // Removes nothing that the index names: after success this is idle.
     await releaseContent(places, diffIds, digests);
+  }
+}
+
+/** What is wrong with the image itself stays so: what it is made of need not be kept for another try. */
+function isBadImage(error: unknown): boolean {
+  return isTiffinError(error, "invalid-argument", "data-loss", "not-implemented");
+}
+
+/** Blobs that were downloaded whole, of an image that did not come to its end, wait for the next try. */
+function setAside({ table, content, pins }: ImagePlaces, sources: readonly ImageSource[]): void {
+  const named = new Set(table.allDigests());
+  const layers = sources.flatMap((source) => source.layers.filter((layer) => layer.storesBlob));
+  for (const { descriptor } of layers) {
+    // Another pull may need it as well.
+    if (!named.has(descriptor.digest) && !pins.isShared(descriptor.digest)) {
+      content.setAside(descriptor.digest);
+    }
   }
 }
 

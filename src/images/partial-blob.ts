@@ -39,7 +39,13 @@ export async function openPartialBlob(
   const close = async (): Promise<void> => {
     if (!isOpen) return;
     isOpen = false;
-    await file.close().finally(closed);
+    try {
+      await file.close();
+      // Nothing came: there is nothing to go on with.
+      if (sizeBytes === 0) await rm(places.partial, { force: true });
+    } finally {
+      closed();
+    }
   };
   return {
     get sizeBytes() {

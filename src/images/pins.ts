@@ -15,6 +15,11 @@ export class Pins {
     }
   }
 
+  /** By two holders at least. */
+  isShared(name: string): boolean {
+    return (this.holders.get(name) ?? 0) > 1;
+  }
+
   isHeld(name: string): boolean {
     return this.holders.has(name);
   }

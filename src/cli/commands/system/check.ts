@@ -1,3 +1,4 @@
+import { humanSize } from "../../../base/size.ts";
 import type { Command, Context } from "../../command.ts";
 import { toggle } from "../../flag.ts";
 import { layOut } from "../../table.ts";
@@ -28,13 +29,20 @@ interface Finding {
   readonly repaired: boolean;
 }
 
+/** A download that was not finished. */
+interface PartialBlob {
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
 /** The exit status tells scripts whether anything is left to mend. */
 async function run(context: Context): Promise<number> {
   const isRepair = context.arguments.get(repair);
   const answer = isRepair
     ? await context.api.json("POST", "/tiffin/check", { query: { repair: 1 } })
     : await context.api.json("GET", "/tiffin/check");
-  const { findings } = answer as { findings: Finding[] };
+  const { findings, resumable = [] } = answer as { findings: Finding[]; resumable?: PartialBlob[] };
+  await tellResumable(context, resumable);
   if (findings.length === 0) {
     await context.print("Everything is where it should be");
     return 0;
@@ -46,4 +54,13 @@ async function run(context: Context): Promise<number> {
   const open = findings.filter(({ repaired }) => !repaired).length;
   if (open > 0 && !isRepair) await context.warn("hint: Run it again with --repair");
   return open === 0 ? 0 : 1;
+}
+
+async function tellResumable(context: Context, blobs: readonly PartialBlob[]): Promise<void> {
+  if (blobs.length === 0) return;
+  const rows = blobs.map(({ digest, sizeBytes }) => `${digest}\t${humanSize(sizeBytes)}`);
+  await context.print(
+    "Unfinished downloads, which a next pull goes on with and image prune removes:",
+  );
+  await context.print(layOut(["DIGEST\tSIZE", ...rows].join("\n")));
 }

@@ -16,6 +16,8 @@ export interface CacheUsage {
 /** The answer of GET /system/df. */
 export interface DiskUsage {
   readonly LayersSize: number;
+  /** Ours: bytes beside the unpacked layers. */
+  readonly TiffinBlobs?: { readonly Stored: number; readonly Unfinished: number };
   readonly Images: readonly ImageSummary[] | null;
   readonly Containers: readonly ContainerSummary[] | null;
   readonly Volumes: readonly VolumeSummary[] | null;

@@ -99,7 +99,18 @@ function tables({ Images, Containers, Volumes, BuildCache }: Details, usage: Dis
     `Containers space usage:\n\n${table(CONTAINER_LISTING, CONTAINER_COLUMNS, Containers)}`,
     `Local Volumes space usage:\n\n${table(VOLUME_LISTING, ["Name", "Links", "Size"], Volumes)}`,
     `Build cache usage: ${humanSize(cacheBytes)}\n\n${plainTable(CACHE_LISTING, BuildCache)}`,
+    ...blobs(usage),
   ].join("\n");
+}
+
+/** Docker counts unpacked layers alone. */
+function blobs({ TiffinBlobs: bytes }: DiskUsage): string[] {
+  if (bytes === undefined || bytes.Stored + bytes.Unfinished === 0) return [];
+  const kept = humanSize(bytes.Stored);
+  const unfinished = humanSize(bytes.Unfinished);
+  return [
+    `Kept beside the images' files: ${kept} as they came (layers, documents), ${unfinished} of unfinished downloads\n`,
+  ];
 }
 
 /** One template over all: docker's, without a newline at the end. */
