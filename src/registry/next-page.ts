@@ -2,6 +2,7 @@
 export function nextPage(link: string | null, from: string): string | undefined {
   const target = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(link ?? "")?.[1];
   if (target === undefined) return undefined;
+  if (!URL.canParse(target, `http://registry${from}`)) return undefined;
   const url = new URL(target, `http://registry${from}`);
-  return url.hostname === "registry" ? `${url.pathname}${url.search}` : undefined;
+  return url.host === "registry" ? `${url.pathname}${url.search}` : undefined;
 }

@@ -25,7 +25,14 @@ export async function openRegistry(
     /** Lines of an htpasswd file. */
     readonly htpasswd?: string;
     /** PEM files. */
-    readonly tls?: { readonly certificate: string; readonly key: string };
+    readonly tls?: {
+      readonly certificate: string;
+      readonly key: string;
+      /** The authority of clients: without one of its certificates nobody gets in. */
+      readonly clientAuthority?: string;
+    };
+    /** A token server, and the PEM file of the certificate that its tokens are signed by. */
+    readonly tokens?: { readonly realm: string; readonly certificate: string };
   } = {},
 ): Promise<RegistryFixture> {
   const directory = mkdtempSync(join(tmpdir(), "tiffin-registry."));
@@ -34,25 +41,26 @@ export async function openRegistry(
   const host = `127.0.0.1:${port}`;
   const file = join(directory, "htpasswd");
   if (options.htpasswd !== undefined) writeFileSync(file, options.htpasswd);
-  const auth =
-    options.htpasswd === undefined ? {} : { auth: { htpasswd: { realm: "r", path: file } } };
   const config = {
     version: "0.1",
     log: { level: "error", accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(directory, "data") } },
     http: {
       addr: host,
-      ...(options.tls && { tls: { certificate: options.tls.certificate, key: options.tls.key } }),
+      ...(options.tls && { tls: tlsConfig(options.tls) }),
     },
-    ...auth,
+    ...authConfig(options, file),
   };
   // YAML takes JSON as it is.
   writeFileSync(join(directory, "config.yml"), JSON.stringify(config));
   const child = spawn("docker-registry", ["serve", join(directory, "config.yml")], {
     stdio: "ignore",
   });
+  if (options.tls?.clientAuthority !== undefined) await listens(port);
   const address = `${options.tls === undefined ? "http" : "https"}://${host}/v2/`;
-  await until(`the registry answers at ${host}`, async () => answers(address));
+  if (options.tls?.clientAuthority === undefined) {
+    await until(`the registry answers at ${host}`, async () => answers(address));
+  }
   return {
     host,
     close: async () => {
@@ -60,6 +68,33 @@ export async function openRegistry(
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+type Options = NonNullable<Parameters<typeof openRegistry>[0]>;
+
+function tlsConfig({ certificate, key, clientAuthority }: NonNullable<Options["tls"]>): object {
+  return { certificate, key, ...(clientAuthority && { clientcas: [clientAuthority] }) };
+}
+
+function authConfig({ htpasswd, tokens }: Options, file: string): object {
+  if (tokens !== undefined) {
+    const { realm, certificate } = tokens;
+    const token = { realm, service: "tests", issuer: "tests", rootcertbundle: certificate };
+    return { auth: { token } };
+  }
+  return htpasswd === undefined ? {} : { auth: { htpasswd: { realm: "r", path: file } } };
+}
+
+async function listens(port: number): Promise<void> {
+  await until(`something listens on ${port}`, async () => {
+    try {
+      const socket = { data: (): undefined => undefined };
+      (await Bun.connect({ hostname: "127.0.0.1", port, socket })).end();
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -97,7 +97,8 @@ export async function credentialsFor(
   host: string,
 ): Promise<Credentials | undefined> {
   const keys = keysOf(host);
-  const helper = keys.flatMap((key) => config.credHelpers[key] ?? []).at(0) ?? config.credsStore;
+  const named = keys.find((key) => Object.hasOwn(config.credHelpers, key));
+  const helper = (named === undefined ? undefined : config.credHelpers[named]) ?? config.credsStore;
   for (const key of helper === undefined ? [] : keys) {
     const found = await askHelper(helper as string, key);
     if (found !== undefined) return found;
@@ -112,7 +113,7 @@ function keysOf(host: string): string[] {
 
 /** Older clients wrote whole addresses: `https://registry.example/v1/`. */
 function entryFor(auths: DockerConfig["auths"], keys: readonly string[]): AuthEntry | undefined {
-  for (const key of keys) if (auths[key] !== undefined) return auths[key];
+  for (const key of keys) if (Object.hasOwn(auths, key)) return auths[key];
   const hostOf = (key: string): string => key.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
   return Object.entries(auths).find(([key]) => keys.includes(hostOf(key)))?.[1];
 }
