@@ -72,7 +72,9 @@ export async function survives(
       await parse(text);
     } catch (error) {
       if (error instanceof TiffinError && codes.includes(error.code)) continue;
-      throw new Error(`seed ${FUZZ_SEED}: ${JSON.stringify(text)}`, { cause: error });
+      throw new TiffinError("internal", `seed ${FUZZ_SEED}: ${JSON.stringify(text)}`, {
+        cause: error,
+      });
     }
   }
 }
