@@ -13,6 +13,7 @@ import { basename, join, posix } from "node:path";
 import { type Digest } from "../base/digest.ts";
 import { startDigest } from "../base/hash.ts";
 import { invalidArgument } from "../base/error.ts";
+import { type Compression, compressionOf } from "../layers/decompress.ts";
 import { readTar, type TarMember } from "../layers/tar-reader.ts";
 import { MAX_DOCUMENT_BYTES } from "./manifest.ts";
 import { storageError } from "./storage-error.ts";
@@ -137,8 +138,12 @@ function nameOf(path: string): string {
   return posix.join("/", path).slice(1).replace(/\/$/, "");
 }
 
-/** The first bytes of a spooled file: enough to tell its format. */
-export function spooledStart(file: SpooledFile): Uint8Array {
+/** How a spooled file is compressed, by its first bytes. @throws invalid-argument for a compression that is not supported */
+export function spooledCompression(file: SpooledFile): Compression {
+  return compressionOf(startOf(file));
+}
+
+function startOf(file: SpooledFile): Uint8Array {
   const descriptor = openSync(file.path, "r");
   try {
     const start = new Uint8Array(64);

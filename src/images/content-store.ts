@@ -52,6 +52,11 @@ export interface ContentStore {
    * earlier to be closed.
    */
   openPartial(digest: Digest): Promise<PartialBlob>;
+  /**
+   * Takes a file of the same file system, whose digest is known to be this; where it is then. It is not synced: whoever asks
+   * does that before anything names the blob.
+   */
+  adopt(path: string, digest: Digest): string;
   /** Makes a whole blob one of {@link partials} again: nothing needs it now, and a next try has not to fetch it. */
   setAside(digest: Digest): void;
   /** What earlier tries left of blobs that were not finished; those being written now are not among them. */
@@ -174,6 +179,11 @@ class FileContentStore implements ContentStore {
       close();
       throw storageError("store a blob", error);
     }
+  }
+
+  adopt(path: string, digest: Digest): string {
+    if (!this.has(digest)) renameSync(path, this.pathOf(digest));
+    return this.pathOf(digest);
   }
 
   setAside(digest: Digest): void {

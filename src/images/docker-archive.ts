@@ -2,8 +2,8 @@ import { type Digest, isDigest } from "../base/digest.ts";
 import { digestOf } from "../base/hash.ts";
 import { invalidArgument } from "../base/error.ts";
 import { parseReference, type Reference, withDefaultTag } from "../base/reference.ts";
-import { compressionOf } from "../layers/decompress.ts";
-import { type ArchiveSpool, type SpooledFile, spooledStart } from "./archive-spool.ts";
+import { type Compression, compressionOf } from "../layers/decompress.ts";
+import { type ArchiveSpool, spooledCompression, type SpooledFile } from "./archive-spool.ts";
 import { diffIdsOf, parseImageConfig } from "./image-config.ts";
 import type { ImageSource, ImageLayer } from "./image-source.ts";
 import { asRecord, MEDIA_TYPE, parseJson } from "./manifest.ts";
@@ -79,14 +79,16 @@ function dockerArchiveImage(spool: ArchiveSpool, entry: Entry): ImageSource {
   }
   const layers = diffIds.map((diffId, position): ImageLayer => {
     const layer = layerFile(spool, entry.layers[position] ?? "", position);
+    const compression = spooledCompression(layer);
     return {
       diffId,
       descriptor: {
-        mediaType: layerMediaType(spooledStart(layer)),
+        mediaType: mediaTypeFor(compression),
         digest: layer.digest,
         size: layer.sizeBytes,
       },
       open: () => layer.path,
+      keepsFile: compression !== "none",
     };
   });
   return {
@@ -145,6 +147,9 @@ export function manifestFor(configBytes: Uint8Array, layers: readonly ImageLayer
 
 /** The media type of a layer that starts with these bytes. */
 export function layerMediaType(start: Uint8Array): string {
-  const compression = compressionOf(start);
+  return mediaTypeFor(compressionOf(start));
+}
+
+function mediaTypeFor(compression: Compression): string {
   return compression === "none" ? MEDIA_TYPE.ociLayer : `${MEDIA_TYPE.ociLayer}+${compression}`;
 }

@@ -82,6 +82,30 @@ describe("load", () => {
     expect(fixture.store.images()).toHaveLength(1);
   });
 
+  test("compressed layers go out as they came, also when they are loaded again", async () => {
+    const layers = [
+      { tar: BASE, createdBy: "base", stored: gzipped(BASE) },
+      { tar: UPPER, createdBy: "upper", stored: zstded(UPPER) },
+    ];
+    const archive = ociLayoutArchive([packed({ name: "app", layers })]);
+    const saved = async (): Promise<Map<string, Uint8Array>> => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of fixture.store.save(["app"])) chunks.push(Uint8Array.from(chunk));
+      return unpackArchive(Buffer.concat(chunks));
+    };
+    await fixture.load(archive);
+    const first = await saved();
+    for (const { stored } of layers) {
+      const path = `blobs/${digestOf(stored.bytes).replace(":", "/")}`;
+      expect(Buffer.from(first.get(path) ?? []).equals(stored.bytes)).toBe(true);
+    }
+    await fixture.load(archive);
+    expect(await saved()).toEqual(first);
+    expect(fixture.store.check()).toEqual({ missing: [], unowned: [] });
+    await fixture.store.remove("app", { force: false, usedBy: () => [] });
+    expect(fixture.store.content.digests()).toEqual([]);
+  });
+
   test("loads several images of one archive; an image without a name is told by its id", async () => {
     const archive = ociLayoutArchive([
       packed({ name: "a:1" }),

@@ -15,6 +15,8 @@ export interface ImageLayer {
   open(signal: AbortSignal): AsyncIterable<Uint8Array> | string;
   /** True when opening it puts the stored bytes into the content store: then nothing else is kept to have them again. */
   readonly storesBlob?: boolean;
+  /** True when `open` gives a file that may be taken for the content store, and has to be to have the stored bytes again. */
+  readonly keepsFile?: boolean;
 }
 
 /** A read-only view of an image that can be installed; sources (archives, registries, builds) make them. */

@@ -6,6 +6,8 @@ import { faultPoint } from "../base/fault-point.ts";
 import { familiarReference } from "../base/reference.ts";
 import { Slots } from "../base/slots.ts";
 import type { Layer } from "../layers/layer-store.ts";
+import type { LayerSource } from "../layers/unpack.ts";
+import type { ContentStore } from "./content-store.ts";
 import { type ImagePlaces, releaseContent } from "./garbage.ts";
 import { diffIdsOf } from "./image-config.ts";
 import type { ImageLayer, ImageSource } from "./image-source.ts";
@@ -79,7 +81,7 @@ function setAside({ table, content, pins }: ImagePlaces, sources: readonly Image
  * settles; the first error ends the others.
  */
 async function addLayers(
-  { layers }: ImagePlaces,
+  { layers, content }: ImagePlaces,
   sources: readonly ImageLayer[],
   report: LayerReport,
 ): Promise<number[]> {
@@ -94,7 +96,7 @@ async function addLayers(
       try {
         calledOff.signal.throwIfAborted();
         const wasHere = layers.has(source.diffId);
-        const layer = await layers.add(() => source.open(calledOff.signal), {
+        const layer = await layers.add(() => opened(content, source, calledOff.signal), {
           expected: { diffId: source.diffId },
           lowerDirectories: sources
             .slice(0, position)
@@ -103,7 +105,7 @@ async function addLayers(
           sourceBytes: source.descriptor.size,
           onBytes: (bytes) => report.taken?.(source, bytes),
           signal: calledOff.signal,
-          keepRecipe: source.storesBlob !== true,
+          keepRecipe: source.storesBlob !== true && source.keepsFile !== true,
         });
         report.done?.(source, wasHere);
         return layer;
@@ -117,6 +119,13 @@ async function addLayers(
   await Promise.allSettled(adding);
   if (calledOff.signal.aborted) throw calledOff.signal.reason;
   return (await Promise.all(adding)).map(({ sizeBytes }) => sizeBytes);
+}
+
+/** Unpacking syncs the file system at its end, and with it a blob that was taken over here. */
+function opened(content: ContentStore, source: ImageLayer, signal: AbortSignal): LayerSource {
+  const bytes = source.open(signal);
+  if (source.keepsFile !== true || typeof bytes !== "string") return bytes;
+  return content.adopt(bytes, source.descriptor.digest);
 }
 
 function layerError(error: unknown, number: number, count: number): unknown {

@@ -1,6 +1,6 @@
 import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
 import { DEFAULT_TAG, parseReference, type Reference, withDefaultTag } from "../base/reference.ts";
-import { type ArchiveSpool, type SpooledFile } from "./archive-spool.ts";
+import { type ArchiveSpool, spooledCompression, type SpooledFile } from "./archive-spool.ts";
 import { dockerArchiveTags } from "./docker-archive.ts";
 import { diffIdsOf, parseImageConfig } from "./image-config.ts";
 import type { ImageSource, ImageLayer } from "./image-source.ts";
@@ -111,7 +111,8 @@ function image(
     const diffId = diffIds[position];
     if (diffId === undefined) return [];
     const file = blob(spool, descriptor, `layer ${position + 1}`);
-    return [{ diffId, descriptor, open: () => file.path }];
+    const keepsFile = spooledCompression(file) !== "none";
+    return [{ diffId, descriptor, open: () => file.path, keepsFile }];
   });
   const references = names.length > 0 ? names : dockerArchiveTags(spool, manifest.config.digest);
   return { configBytes, config, manifestBytes: bytes, layers, references };
