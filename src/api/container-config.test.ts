@@ -66,6 +66,9 @@ describe("a create body of docker's command line", () => {
       usernsMode: "",
       cgroupnsMode: "",
       networkMode: "default",
+      networks: null,
+      portBindings: {},
+      publishAll: false,
       ulimits: [],
       sysctls: {},
       shmBytes: 0,
@@ -164,12 +167,10 @@ describe("a create body of docker's command line", () => {
     ]);
   });
 
-  test("that publishes a port is refused, naming the option", () => {
-    const error = refusal(bodies.publish);
-    expect(error.code).toBe("not-implemented");
-    expect(error.message).toBe(
-      "Cannot create container: option PortBindings (--publish) is not supported yet",
-    );
+  test("that publishes a port says where", () => {
+    expect(read(bodies.publish).portBindings).toEqual({
+      "80/tcp": [{ hostIp: "", hostPort: "8080" }],
+    });
   });
 });
 
@@ -299,15 +300,12 @@ test("a device request is refused in docker's words", () => {
 
 describe("what the engine has no part for is refused, not ignored", () => {
   const cases: [option: string, config: object, hostConfig: object][] = [
-    ["PortBindings", {}, { PortBindings: { "80/tcp": [{ HostPort: "" }] } }],
-    ["PublishAllPorts", {}, { PublishAllPorts: true }],
     ["Links", {}, { Links: ["a:b"] }],
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],
     ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],
     ["Runtime", {}, { Runtime: "runc" }],
     ["MaskedPaths", {}, { MaskedPaths: ["/proc/kcore"], ReadonlyPaths: [] }],
-    ["MacAddress", { MacAddress: "02:00:00:00:00:01" }, {}],
   ];
   for (const [option, config, hostConfig] of cases) {
     test(option, () => {
@@ -318,18 +316,49 @@ describe("what the engine has no part for is refused, not ignored", () => {
     });
   }
 
-  test("settings of a network", () => {
+  test("a link of a network", () => {
     const error = refusal({
       Image: "box",
-      NetworkingConfig: { EndpointsConfig: { default: { Aliases: ["web"] } } },
+      NetworkingConfig: { EndpointsConfig: { front: { Links: ["a:b"] } } },
+      HostConfig: { NetworkMode: "front" },
     });
-    expect(error.message).toContain("--network-alias");
+    expect(error.message).toContain("--link");
+  });
+});
+
+describe("networks", () => {
+  const networks = (mode: string, config: object, more = {}) =>
+    read({
+      Image: "box",
+      ...more,
+      HostConfig: { NetworkMode: mode },
+      NetworkingConfig: { EndpointsConfig: config },
+    }).networks;
+
+  test("are none beyond the mode when nothing is said of them", () => {
+    expect(networks("default", {})).toBeNull();
+    expect(networks("host", { host: {} })).toBeNull();
   });
 
-  test("a network that does not exist", () => {
-    expect(refusal({ Image: "box", HostConfig: { NetworkMode: "front" } }).code).toBe(
-      "not-implemented",
-    );
+  test("begin with that of the mode, with what is asked for there", () => {
+    const both = networks("front", {
+      back: { GwPriority: 7 },
+      front: { Aliases: ["web"], IPAMConfig: { IPv4Address: "10.1.1.9" } },
+    });
+    expect(both).toMatchObject([
+      { network: "front", aliases: ["web"], ipv4: "10.1.1.9" },
+      { network: "back", gatewayPriority: 7 },
+    ]);
+  });
+
+  test("take the MAC address of older clients for the first", () => {
+    const mac = "02:00:00:00:00:01";
+    expect(networks("default", {}, { MacAddress: mac })).toMatchObject([{ mac }]);
+  });
+
+  test("of one's own do not stand beside the host's", () => {
+    const create = (): unknown => networks("host", { front: {} });
+    expect(create).toThrow(/conflicting options/);
   });
 });
 

@@ -3,9 +3,10 @@ import { signalNumber } from "../base/signal-number.ts";
 import type { ContainerSpec, DeviceSpec, Ulimit } from "../engine/types.ts";
 import { lifeAnnotations, readLife } from "./container-health.ts";
 import { readMounts } from "./container-mounts.ts";
+import { readNetworks } from "./container-networks.ts";
 import { readResources } from "./container-resources.ts";
 import type { JsonObject } from "./json-object.ts";
-import { refuseUnsupported, refuseUnsupportedEndpoints } from "./unsupported-options.ts";
+import { refuseUnsupported } from "./unsupported-options.ts";
 
 /** Seconds between the container's clocks and the host's: an annotation, so that any client can say it. */
 export const timeOffsetAnnotation = "dev.tiffin.time-offset";
@@ -29,8 +30,6 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     throw invalidArgument("can't create 'AutoRemove' container with restart policy");
   }
   refuseUnsupported(body, hostConfig);
-  const networkMode = readNetworkMode(hostConfig.string("NetworkMode"));
-  refuseUnsupportedEndpoints(body.object("NetworkingConfig"), networkMode);
   const logConfig = hostConfig.object("LogConfig");
   return {
     image,
@@ -49,7 +48,7 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     utsMode: hostConfig.string("UTSMode"),
     usernsMode: hostConfig.string("UsernsMode"),
     cgroupnsMode: hostConfig.string("CgroupnsMode"),
-    networkMode,
+    ...readNetworks(body, hostConfig),
     ulimits: hostConfig.objects("Ulimits").map(readUlimit),
     sysctls: hostConfig.stringMap("Sysctls"),
     shmBytes: readShmBytes(hostConfig),
@@ -204,22 +203,6 @@ function readShmBytes(hostConfig: JsonObject): number {
   const bytes = hostConfig.integer("ShmSize");
   if (bytes < 0) throw invalidArgument("SHM size can not be less than 0");
   return bytes;
-}
-
-function readNetworkMode(mode: string): string {
-  if (mode === "" || mode === "default") return "default";
-  if (mode.startsWith("container:")) {
-    if (mode === "container:") {
-      throw invalidArgument("Invalid network mode: invalid container format container:<name|id>");
-    }
-    return mode;
-  }
-  if (["none", "host", "bridge"].includes(mode)) return mode;
-  throw new TiffinError(
-    "not-implemented",
-    `Cannot create container: network "${mode}" is not supported yet`,
-    { hint: "Use --network none, host or container:NAME" },
-  );
 }
 
 const restartPolicies: readonly string[] = ["", "no", "always", "on-failure", "unless-stopped"];

@@ -14,12 +14,12 @@ import {
 import { formatResources } from "./container-resources.ts";
 import { isNever } from "./docker-time.ts";
 import { formatBind, formatMount, formatTmpfs, mountPointsOf } from "./mount-format.ts";
-import { endpointsOf } from "./networks.ts";
+import { formatBindings, formatNetworkSettings, type NetworkFacts } from "./network-settings.ts";
 
 /** What an inspect says beside the container's own record. */
 export interface InspectFacts {
   readonly version: ApiVersion;
-  readonly engineId: string;
+  readonly networks: NetworkFacts;
   readonly places: Places;
   readonly execIds: readonly string[];
   /** What is hidden from it, and what it may only read. */
@@ -63,7 +63,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     ...(facts.size === undefined ? {} : { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootFs }),
     Mounts: mountPointsOf(spec, facts.volumePath),
     Config: formatConfig(spec),
-    NetworkSettings: formatNetworkSettings(container, facts.engineId),
+    NetworkSettings: formatNetworkSettings(container, facts.networks),
   };
 }
 
@@ -173,7 +173,7 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
     ContainerIDFile: "",
     LogConfig: { Type: spec.logDriver || "cri", Config: spec.logOptions },
     NetworkMode: spec.networkMode,
-    PortBindings: {},
+    PortBindings: formatBindings(spec.portBindings),
     RestartPolicy: {
       Name: spec.restartPolicy.name,
       MaximumRetryCount: spec.restartPolicy.maximumRetryCount,
@@ -197,7 +197,7 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
     OomScoreAdj: spec.oomScoreAdjust,
     PidMode: spec.pidMode,
     Privileged: spec.privileged,
-    PublishAllPorts: false,
+    PublishAllPorts: spec.publishAll,
     ReadonlyRootfs: spec.readOnlyRootfs,
     SecurityOpt: listOrNull(unmasked),
     ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs.map(formatTmpfs)) }),
@@ -229,27 +229,4 @@ function listOrNull<Item>(list: readonly Item[]): readonly Item[] | null {
 
 function setOf(names: readonly string[]): Record<string, object> {
   return Object.fromEntries(names.map((name) => [name, {}]));
-}
-
-function formatNetworkSettings(container: Container, engineId: string): Record<string, unknown> {
-  return {
-    Bridge: "",
-    SandboxID: "",
-    SandboxKey: container.state.pid === 0 ? "" : `/proc/${container.state.pid}/ns/net`,
-    Ports: {},
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    EndpointID: "",
-    Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: "",
-    IPPrefixLen: 0,
-    IPv6Gateway: "",
-    MacAddress: "",
-    Networks: endpointsOf(container.spec.networkMode, engineId),
-  };
 }

@@ -1,12 +1,13 @@
 import type { Engine } from "../engine/engine.ts";
 import type { Container, ContainerStatus } from "../engine/types.ts";
-import { invalidArgument, isTiffinError } from "../base/error.ts";
+import { invalidArgument } from "../base/error.ts";
 import { commandOf, isRunning, statusWords } from "./container-json.ts";
 import { healthWord } from "./container-health.ts";
 import { isNever, unixSeconds } from "./docker-time.ts";
 import { type Filters, invalidFilter, parseFilters } from "./filters.ts";
 import { mountPointsOf } from "./mount-format.ts";
-import { endpointsOf } from "./networks.ts";
+import { endpointsOf, portSummaries } from "./network-settings.ts";
+import { unlessMissing } from "./unless-missing.ts";
 import { json, type JsonReply } from "./reply.ts";
 import { queryFlag, queryInteger, type ApiRequest } from "./request.ts";
 import type { ContainerSummaryWire } from "./wire.ts";
@@ -158,9 +159,9 @@ function volumeFilter(filters: Filters): Predicate {
 
 function networkFilter(engine: Engine, filters: Filters): Predicate {
   const wanted = filters.values("network");
-  return ({ spec }) =>
+  return (container) =>
     wanted.length === 0 ||
-    Object.entries(endpointsOf(spec.networkMode, engine.id)).some(([name, { NetworkID }]) =>
+    Object.entries(endpointsOf(container, engine.networks)).some(([name, { NetworkID }]) =>
       wanted.some((word) => word === name || NetworkID.startsWith(word)),
     );
 }
@@ -174,10 +175,11 @@ function exposeFilter(filters: Filters): Predicate {
   };
 }
 
-/** No port is published yet. */
+/** By the container's port. */
 function publishFilter(filters: Filters): Predicate {
-  for (const value of filters.values("publish")) portsOf("publish", value);
-  return () => !filters.has("publish");
+  const wanted = filters.values("publish").flatMap((value) => portsOf("publish", value));
+  return ({ spec }) =>
+    wanted.length === 0 || wanted.some((port) => Object.hasOwn(spec.portBindings, port));
 }
 
 /** `80`, `80-82/udp` -> `80/udp` and so on. */
@@ -208,7 +210,7 @@ export function summarizer(
       ImageID: container.imageId,
       Command: shownCommand(commandOf(spec)),
       Created: unixSeconds(container.createdAt),
-      Ports: [],
+      Ports: portSummaries(container, engine.networks),
       ...(withSize ? await sizes(engine, container) : {}),
       Labels: spec.labels,
       State: state.status,
@@ -217,7 +219,7 @@ export function summarizer(
         NetworkMode: spec.networkMode,
         ...(Object.keys(spec.annotations).length === 0 ? {} : { Annotations: spec.annotations }),
       },
-      NetworkSettings: { Networks: endpointsOf(spec.networkMode, engine.id) },
+      NetworkSettings: { Networks: endpointsOf(container, engine.networks) },
       Mounts: mountPointsOf(spec, (name) => engine.volumes.path(name)),
     };
   };
@@ -254,14 +256,4 @@ async function sizes(
 ): Promise<Pick<ContainerSummaryWire, "SizeRw" | "SizeRootFs">> {
   const { rw, rootFs } = await containerSizes(engine, container);
   return { ...(rw === 0 ? {} : { SizeRw: rw }), SizeRootFs: rootFs };
-}
-
-/** undefined for what is not there; other errors are errors. */
-export function unlessMissing<Value>(find: () => Value): Value | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (isTiffinError(error, "not-found")) return undefined;
-    throw error;
-  }
 }

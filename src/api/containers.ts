@@ -12,7 +12,8 @@ import { archiveRoutes } from "./container-archive.ts";
 import { attachContainer, attachWebsocket } from "./container-attach.ts";
 import { readContainerSpec } from "./container-config.ts";
 import { formatInspect } from "./container-json.ts";
-import { containerSizes, listContainers, unlessMissing } from "./container-list.ts";
+import { containerSizes, listContainers } from "./container-list.ts";
+import { unlessMissing } from "./unless-missing.ts";
 import { stopOptions } from "./container-verbs.ts";
 import { containerLogs } from "./container-logs.ts";
 import { containerStats } from "./container-stats.ts";
@@ -106,7 +107,7 @@ async function inspectContainer(request: ApiRequest): Promise<JsonReply> {
   return json(
     formatInspect(container, {
       version: request.version,
-      engineId: engine.id,
+      networks: engine.networks,
       places: engine.places,
       ...engine.isolation(container.id),
       execIds: engine.execs(container.id),

@@ -1,3 +1,5 @@
+import type { NetworkVerbs } from "../engine/networks/network-verbs.ts";
+import { fixtureNetworks } from "./networks-fixture.ts";
 import { TiffinError } from "../base/error.ts";
 import { INITIAL_STATE } from "../engine/container-table.ts";
 import { planMountPoints } from "../engine/plan-mount-points.ts";
@@ -145,6 +147,7 @@ export class FixtureEngine implements Engine {
   readonly limits: Engine["limits"] = supportOfAll;
   readonly images: ImageStore;
   readonly volumes: VolumeVerbs = fixtureVolumes;
+  readonly networks: NetworkVerbs = fixtureNetworks("fixture");
   readonly all: Container[];
   program: FixtureProgram = echo;
   readonly started: string[] = [];

@@ -22,7 +22,7 @@ export function readInfo(request: ApiRequest): JsonReply {
     DriverStatus: [["Backing", "idmapped layer directories"]],
     Plugins: {
       Volume: ["local"],
-      Network: ["host", "null"],
+      Network: ["bridge", "host", "macvlan", "null"],
       Authorization: null,
       Log: ["cri", "json-file", "local", "none"],
     },

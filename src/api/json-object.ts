@@ -74,6 +74,11 @@ export class JsonObject {
     return Object.keys(this.#typed<object>(name, {}, isObject, "an object"));
   }
 
+  /** The names of its own fields. */
+  names(): string[] {
+    return Object.keys(this.#fields);
+  }
+
   objectOrNull(name: string): JsonObject | null {
     const value = this.raw(name);
     return value === null ? null : new JsonObject(value, this.#name(name));

@@ -10,7 +10,6 @@ import type { Route } from "./router.ts";
 export const pruneRoutes: readonly Route[] = [
   { method: "POST", path: "/containers/prune", handler: pruneContainers },
   { method: "POST", path: "/images/prune", handler: pruneImages },
-  { method: "POST", path: "/networks/prune", handler: pruneNetworks },
   { method: "POST", path: "/build/prune", handler: pruneBuildCache },
   { method: "GET", path: "/tiffin/containers/prune", handler: listContainers },
   { method: "GET", path: "/tiffin/images/prune", handler: listImages },
@@ -67,12 +66,6 @@ function formatPruned({ items, freedBytes }: Pruned): object {
     Items: items.map(({ id, name, sizeBytes }) => ({ Id: id, Name: name, Size: sizeBytes })),
     SpaceReclaimed: freedBytes,
   };
-}
-
-/** Those that there are cannot be removed. */
-function pruneNetworks(request: ApiRequest): JsonReply {
-  pruneFilters(request);
-  return json({ NetworksDeleted: null });
 }
 
 /** Nothing is built yet. */

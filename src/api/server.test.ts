@@ -191,7 +191,7 @@ describe("the list of containers", () => {
     expect(await names(filtered({ before: ["web"] }))).toEqual(["/term", "/old"]);
     expect(await names(filtered({ since: ["old"] }))).toEqual(["/web", "/term"]);
     expect(await names(filtered({ exited: ["3"] }))).toEqual([]);
-    expect(await names(filtered({ network: ["none"] }))).toHaveLength(3);
+    expect(await names(filtered({ network: ["bridge"] }))).toHaveLength(3);
     expect(await names(filtered({ health: ["none"] }))).toHaveLength(3);
     expect(await names(filtered({ publish: ["80"] }))).toEqual([]);
   });

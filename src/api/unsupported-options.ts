@@ -4,8 +4,6 @@ import type { JsonObject } from "./json-object.ts";
 
 /** Fields of a create body that the engine has no part for yet, and the command line's option for the message. */
 const hostConfigOptions: Readonly<Record<string, string>> = {
-  PortBindings: "--publish",
-  PublishAllPorts: "--publish-all",
   Links: "--link",
   StorageOpt: "--storage-opt",
   Cgroup: "Cgroup",
@@ -18,7 +16,6 @@ const hostConfigOptions: Readonly<Record<string, string>> = {
 
 const configOptions: Readonly<Record<string, string>> = {
   NetworkDisabled: "NetworkDisabled",
-  MacAddress: "--mac-address",
 };
 
 const runtimes: readonly string[] = ["", "tiffin"];
@@ -65,31 +62,6 @@ function refuseQualityOfService(hostConfig: JsonObject): void {
     "Use --device-read-bps and its sisters",
   );
 }
-
-/** What a create body may say of its one network: nothing but its name, for now. */
-export function refuseUnsupportedEndpoints(endpoints: JsonObject, networkMode: string): void {
-  const names = endpoints.raw("EndpointsConfig");
-  if (names === null) return;
-  const settings = endpoints.object("EndpointsConfig");
-  for (const name of endpoints.keys("EndpointsConfig")) {
-    const isSame = name === networkMode || ["default", "bridge"].includes(name);
-    if (!isSame) throw unsupported(`NetworkingConfig (network "${name}")`, "--network");
-    const endpoint = settings.objectOrNull(name);
-    for (const [field, option] of Object.entries(endpointOptions)) {
-      const value = endpoint?.raw(field) ?? null;
-      if (!isNothing(value)) throw unsupported(`NetworkingConfig.${field}`, option);
-    }
-  }
-}
-
-const endpointOptions: Readonly<Record<string, string>> = {
-  IPAMConfig: "--ip",
-  Links: "--link",
-  Aliases: "--network-alias",
-  MacAddress: "--mac-address",
-  DriverOpts: "--network driver-opt",
-  GwPriority: "--network gw-priority",
-};
 
 function refuseFields(object: JsonObject, options: Readonly<Record<string, string>>): void {
   for (const [field, option] of Object.entries(options)) {

@@ -9,10 +9,6 @@ const notYet: readonly (readonly [method: string, path: string])[] = [
   ["POST", "/build"],
   ["POST", "/session"],
   ["POST", "/grpc"],
-  ["POST", "/networks/create"],
-  ["POST", "/networks/{name}/connect"],
-  ["POST", "/networks/{name}/disconnect"],
-  ["DELETE", "/networks/{name}"],
 ];
 
 const swarmRooms = ["swarm", "nodes", "services", "tasks", "secrets", "configs"];

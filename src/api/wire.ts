@@ -26,11 +26,11 @@ export interface MountWire {
 }
 
 export interface EndpointWire {
-  readonly IPAMConfig: null;
+  readonly IPAMConfig: object | null;
   readonly Links: null;
-  readonly Aliases: null;
+  readonly Aliases: readonly string[] | null;
   readonly MacAddress: string;
-  readonly DriverOpts: null;
+  readonly DriverOpts: Readonly<Record<string, string>> | null;
   readonly GwPriority: number;
   readonly NetworkID: string;
   readonly EndpointID: string;
@@ -40,7 +40,7 @@ export interface EndpointWire {
   readonly IPv6Gateway: string;
   readonly GlobalIPv6Address: string;
   readonly GlobalIPv6PrefixLen: number;
-  readonly DNSNames: null;
+  readonly DNSNames: readonly string[] | null;
 }
 
 export interface ContainerSummaryWire {

@@ -4,10 +4,10 @@ import type { Context } from "./command.ts";
 import { describe, failure } from "./failure.ts";
 import { imagePath } from "./image-path.ts";
 
-export type InspectedKind = "container" | "image" | "volume";
+export type InspectedKind = "container" | "image" | "network" | "volume";
 
 export interface Inspection {
-  /** "": look for a container, then for an image, then for a volume. */
+  /** "": look for a container, then for an image, a network, a volume. */
   readonly type: "" | InspectedKind;
   readonly format: string;
   readonly size: boolean;
@@ -41,6 +41,7 @@ export async function inspectObjects(context: Context, inspection: Inspection): 
 const TARGETS: Readonly<Record<InspectedKind, (name: string) => string>> = {
   container: (name) => apiPath("containers", name, "json"),
   image: (name) => imagePath(name, "json"),
+  network: (name) => apiPath("networks", name),
   volume: (name) => apiPath("volumes", name),
 };
 
@@ -50,7 +51,7 @@ async function fetchObject(
   inspection: Inspection,
 ): Promise<string> {
   const kinds: readonly InspectedKind[] =
-    inspection.type === "" ? ["container", "image", "volume"] : [inspection.type];
+    inspection.type === "" ? ["container", "image", "network", "volume"] : [inspection.type];
   for (const kind of kinds) {
     try {
       const query = inspection.size && kind === "container" ? { query: { size: 1 } } : {};

@@ -19,6 +19,7 @@ import type { WaiterList } from "./wait-container.ts";
 import type { CgroupDriver } from "../cgroups/driver.ts";
 import type { VolumeStore } from "../volumes/index.ts";
 import type { VolumeUse } from "./volume-use.ts";
+import type { NetworkState } from "./networks/network-state.ts";
 
 /** What the verbs share. Each verb is a function over this record, in a file of its own. */
 export interface EngineContext {
@@ -44,7 +45,8 @@ export interface EngineContext {
   readonly oom: OomWatch;
   readonly volumes: VolumeStore;
   readonly volumeUse: VolumeUse;
-  /** Verbs that change a container hold its ID; those that change a volume hold `volume:NAME`. */
+  readonly networks: NetworkState;
+  /** Verbs that change a container hold its ID; those that change a volume hold `volume:NAME`; a network, `network`. */
   readonly lock: KeyedLock;
   /** Of containers that run, or that someone attached to before the start; and of execs. By ID. */
   readonly processes: Map<string, SupervisedProcess>;

@@ -33,6 +33,7 @@ import { startContainer } from "./start-container.ts";
 import { killContainer, runningProcess, stopContainer } from "./stop-container.ts";
 import { systemCheck } from "./system-check.ts";
 import { unpauseContainer } from "./unpause-container.ts";
+import { networkVerbs } from "./networks/network-verbs.ts";
 import { volumeVerbs } from "./volume-verbs.ts";
 import { updateContainer } from "./update-container.ts";
 import { waitContainer } from "./wait-container.ts";
@@ -46,6 +47,7 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     places,
     images: context.images,
     volumes: volumeVerbs(context),
+    networks: networkVerbs(context),
     host: context.host,
     limits: context.cgroups.support,
     createContainer: (request) => createContainer(context, request),

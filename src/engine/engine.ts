@@ -25,6 +25,7 @@ import type {
   WaitCondition,
   WaitResult,
 } from "./types.ts";
+import type { NetworkVerbs } from "./networks/network-verbs.ts";
 import type { VolumeVerbs } from "./volume-verbs.ts";
 
 export type { Change, PathStatus };
@@ -120,6 +121,7 @@ export interface Engine {
   readonly places: Places;
   readonly images: ImageStore;
   readonly volumes: VolumeVerbs;
+  readonly networks: NetworkVerbs;
   readonly host: HostFacts;
   /** Which limits the host's kernel has. */
   readonly limits: Support;

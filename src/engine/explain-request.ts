@@ -5,6 +5,7 @@ import type { ExplainedStep } from "./engine.ts";
 import { explainPlan } from "./explain.ts";
 import { findImage } from "./find-image.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
+import { exampleLinks } from "./networks/example-links.ts";
 import { planMountPoints } from "./plan-mount-points.ts";
 import { planContainer } from "./plan-container.ts";
 import { validateSpec } from "./validate-spec.ts";
@@ -31,7 +32,7 @@ export async function explainRequest(
       spec: { ...spec, hostname },
       idBase: sharedIdBase ?? (ownIds ? FIRST_BASE : 0),
     },
-    { streams: { stdout: true, stderr: true }, nextLog: 1 },
+    { streams: { stdout: true, stderr: true }, nextLog: 1, links: exampleLinks(context, spec) },
   );
   return explainPlan(plan.operations);
 }

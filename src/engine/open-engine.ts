@@ -34,6 +34,8 @@ import { readHostDetails } from "./host-details.ts";
 import { readHostFacts } from "./host-facts.ts";
 import { observeImages } from "./image-events.ts";
 import { KeyedLock } from "./keyed-lock.ts";
+import { NetworkState } from "./networks/network-state.ts";
+import { closeNetworks } from "./networks/recover-networks.ts";
 import { compressesLog } from "./log-settings.ts";
 import { OomWatch } from "./oom-watch.ts";
 import { recover } from "./recover.ts";
@@ -88,6 +90,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     waiters: new WaiterList(),
     volumes: new VolumeStore(places.root, database),
     volumeUse: new VolumeUse(),
+    networks: new NetworkState(database, id, places),
     lock: new KeyedLock(),
     processes: new Map(),
     cpuSamples: new CpuSamples(),
@@ -117,6 +120,7 @@ export async function openEngine(places: Places): Promise<Engine> {
       await compressor.close();
       for (const process of context.processes.values()) process.release();
       context.launcher.close();
+      endNetworks(context);
       if (cgroups.list().length === 0) cgroups.dispose();
       database.close();
       for (const fd of [processes, ...locks]) closeFd(fd);
@@ -134,6 +138,14 @@ function watchMemory(context: EngineContext): void {
   events.observe(({ type, action, actorId }) => {
     if (type === "container" && action === "start") oom.watch(actorId, "start");
   });
+}
+
+function endNetworks(context: EngineContext): void {
+  try {
+    closeNetworks(context);
+  } catch (error) {
+    console.error("tiffin: cannot take the networks from the host:", error);
+  }
 }
 
 function compressedLogs({ containers, places }: EngineContext): string[] {

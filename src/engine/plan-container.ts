@@ -9,6 +9,7 @@ import { overlayClones, type OverlayPlan, planOverlay } from "../layers/overlay-
 import { maskedPaths, READ_ONLY_PATHS } from "../namespaces/masked-paths.ts";
 import type { NamespacePlan } from "../namespaces/namespaces.ts";
 import { defaultSysctls } from "../namespaces/network.ts";
+import { type PlannedLink, planInterfaces, planLinks } from "../network/link-operations.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { planContainerMounts } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
@@ -22,6 +23,9 @@ import { commandCandidates, processEnvironment } from "./process-environment.ts"
 import { securityOptions, sysctlContext } from "./spec-security.ts";
 import { namespacePlan } from "./validate-spec.ts";
 
+/** Who else is in a network must not tell a container where to send its packets (CVE-2020-13401). */
+const QUIET_NEIGHBOURS = { "net.ipv6.conf.all.accept_ra": "0" };
+
 /** The plan of a start, and the descriptors that its launcher must inherit. */
 export interface StartPlan {
   readonly operations: Operation[];
@@ -33,6 +37,8 @@ export interface StartOptions {
   readonly streams: { readonly stdout: boolean; readonly stderr: boolean };
   /** Number of the next rotated log file. */
   readonly nextLog: number;
+  /** Its interfaces, whose addresses are taken. */
+  readonly links: readonly PlannedLink[];
 }
 
 /**
@@ -83,7 +89,18 @@ export function planContainer(
     domainname: spec.domainname,
     timeOffsetSeconds: spec.timeOffsetSeconds,
     rlimits: spec.ulimits,
-    sysctls: { asked: spec.sysctls, usual: defaultSysctls(sysctlContext(namespaces)) },
+    links: planLinks(options.links),
+    interfaces:
+      namespaces.network === "own"
+        ? planInterfaces(options.links.map(({ endpoint }) => endpoint))
+        : [],
+    sysctls: {
+      asked: spec.sysctls,
+      usual: {
+        ...defaultSysctls(sysctlContext(namespaces)),
+        ...(options.links.length > 0 ? QUIET_NEIGHBOURS : {}),
+      },
+    },
     oomScoreAdjust: spec.oomScoreAdjust,
     maskedPaths: unmasked ? [] : pathsToMask(context),
     readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS.filter((path) => existsSync(path)),

@@ -11,6 +11,7 @@ import { resumeEnding } from "./end-run.ts";
 import { watchExec } from "./exec-container.ts";
 import { thawContainer } from "./freeze-container.ts";
 import { resumeHealth } from "./health/container-health.ts";
+import { recoverAttachments, recoverFirewall } from "./networks/recover-networks.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { countVolumeUse, recoverVolumes } from "./recover-volumes.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
@@ -33,6 +34,7 @@ const PATIENCE_MS = 5_000;
  */
 export async function recover(context: EngineContext): Promise<void> {
   countVolumeUse(context);
+  await attempt("find what containers have in networks", async () => recoverAttachments(context));
   for (const container of context.containers.all()) {
     await attempt(`recover container ${container.name}`, () =>
       recoverContainer(context, container),
@@ -42,6 +44,7 @@ export async function recover(context: EngineContext): Promise<void> {
     if (exec.running) await attempt(`recover exec ${exec.id}`, () => recoverExec(context, exec));
     else if (exec.spec.isHealthCheck) context.execs.delete(exec.id);
   }
+  await attempt("set the firewall", async () => recoverFirewall(context));
   await attempt("remove what has no owner", () => removeStrays(context));
   await attempt("recover volumes", () => recoverVolumes(context));
   emptyTrash(context.places);

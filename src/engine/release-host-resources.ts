@@ -4,17 +4,20 @@ import { syscallError, syscallRaw } from "../kernel/syscall.ts";
 import { runDirectory } from "./container-directories.ts";
 import type { EngineContext } from "./context.ts";
 import { releaseVolumes } from "./mount-volumes.ts";
+import { ATTACHMENT_FILES } from "./networks/attachment-file.ts";
+import { leaveNetworks } from "./networks/leave-networks.ts";
 import type { Places } from "./types.ts";
 
-/** Cgroups (and whatever still runs in them), the use of volumes, and the run directory. Idempotent. */
+/** Cgroups (and whatever still runs in them), its part in networks, the use of volumes, and the run directory. Idempotent. */
 export async function releaseHostResources(context: EngineContext, id: string): Promise<void> {
   await context.cgroups.end(id);
+  leaveNetworks(context, id);
   await releaseVolumes(context, id);
   removeRunDirectory(context.places, id);
 }
 
-/** What a supervisor leaves there (native/supervise.c). */
-const RUN_FILES = ["s", "exit", "exit.tmp"];
+/** What a supervisor leaves there (native/supervise.c), and what the run has in networks. */
+const RUN_FILES = ["s", "exit", "exit.tmp", ...ATTACHMENT_FILES];
 
 /** Removes the run directory of a container or exec; what is not there is fine. */
 export function removeRunDirectory(places: Places, id: string): void {

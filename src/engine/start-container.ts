@@ -14,6 +14,7 @@ import { limitRun } from "./end-run.ts";
 import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { mountVolumes } from "./mount-volumes.ts";
+import { joinNetworks } from "./networks/join-networks.ts";
 import { planContainer } from "./plan-container.ts";
 import { afterFailedRestart } from "./restart-policy.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
@@ -90,7 +91,8 @@ export async function launchContainer(
     const { cgroupParent: parent, resources } = container.spec;
     context.cgroups.prepareParentOf({ parent, resources });
     const nextLog = await nextLogNumber(directories.logs);
-    const plan = planContainer(context, container, { streams: process.wanted(), nextLog });
+    const links = joinNetworks(context, container);
+    const plan = planContainer(context, container, { streams: process.wanted(), nextLog, links });
     const launched = await context.launcher.launch(
       plan.operations,
       `tiffin-${id.slice(0, 8)}`,

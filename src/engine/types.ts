@@ -1,4 +1,5 @@
 import type { Resources } from "../cgroups/resources.ts";
+import type { PortBindings } from "../network/published-ports.ts";
 
 export type ContainerStatus =
   | "created"
@@ -57,6 +58,20 @@ export interface MountPoint extends Omit<MountSpec, "asked"> {
   readonly anonymous: boolean;
   /** docker's Mode: the words that stood behind the paths. */
   readonly mode: string;
+}
+
+/** One network that a container is to be in, and what it asks for there. "", [] and {} are "not asked for". */
+export interface NetworkRequest {
+  /** Name or ID, as the user wrote it. */
+  readonly network: string;
+  /** Names that it has there beside its own. */
+  readonly aliases: readonly string[];
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly mac: string;
+  readonly driverOptions: Readonly<Record<string, string>>;
+  /** The default routes go through the network of the highest. */
+  readonly gatewayPriority: number;
 }
 
 export interface DeviceSpec {
@@ -128,8 +143,14 @@ export interface ContainerSpec {
   readonly usernsMode: string;
   /** "" is private; host, private. */
   readonly cgroupnsMode: string;
-  /** default, bridge, none, host, container:ID. */
+  /** default, bridge, none, host, container:ID, ns:PATH, or the name of a network. */
   readonly networkMode: string;
+  /** That of the mode and further ones; null is that of the mode alone, [] none (any more). */
+  readonly networks: readonly NetworkRequest[] | null;
+  /** By `80/tcp`: where on the host. */
+  readonly portBindings: PortBindings;
+  /** Publish every exposed port. */
+  readonly publishAll: boolean;
   readonly ulimits: readonly Ulimit[];
   readonly sysctls: Readonly<Record<string, string>>;
   /** 0 is 64 MiB. */

@@ -13,6 +13,7 @@ import { planTmpfs } from "../namespaces/user-mounts.ts";
 import { bindSource } from "./container-mounts.ts";
 import type { EngineContext } from "./context.ts";
 import { checkMountTarget } from "./mount-target.ts";
+import { checkRequests } from "./networks/check-requests.ts";
 import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
 import { validateLogAttributes } from "./log-attributes.ts";
 import type { ContainerSpec } from "./types.ts";
@@ -42,6 +43,7 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
   validateLogAttributes(spec);
   securityOptions(spec);
   resolveCapabilities(spec, { lastCapability: 40, available: (1n << 64n) - 1n });
+  checkRequests(context, spec);
   validateSysctls(spec.sysctls, sysctlContext(namespaces));
   planRlimits(spec.ulimits, 0);
   spec.mountPoints.forEach((mount, index) => {

@@ -15,6 +15,7 @@ export const NLM_F = {
   DUMP: 0x300,
   EXCL: 0x200,
   CREATE: 0x400,
+  APPEND: 0x800,
 } as const;
 
 export const NLMSG = { ERROR: 2, DONE: 3 } as const;
@@ -34,9 +35,10 @@ export const IFLA = {
   ADDRESS: 1,
   IFNAME: 3,
   MTU: 4,
+  LINK: 5,
   MASTER: 10,
   LINKINFO: 18,
-  NET_NS_FD: 28,
+  NET_NS_PID: 19,
 } as const;
 
 export const IFF_UP = 1;
@@ -46,10 +48,15 @@ const NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
 const HEADER_SIZE = 16;
 
-/** An attribute: its type and its value; text gets a NUL, a number is 32 bits, a list is nested. */
+/** An attribute: its type and its value; text gets a NUL, a number is 32 bits, a list is nested, `body` precedes one. */
 export type Attribute = readonly [
   type: number,
-  value: number | string | Uint8Array | readonly Attribute[],
+  value:
+    | number
+    | string
+    | Uint8Array
+    | readonly Attribute[]
+    | { readonly body: Uint8Array; readonly attributes: readonly Attribute[] },
 ];
 
 export interface NetlinkMessage {
@@ -97,6 +104,7 @@ function valueBytes(value: Attribute[1]): Uint8Array {
     bytes.writeUInt32LE(value >>> 0);
     return bytes;
   }
+  if ("body" in value) return Buffer.concat([value.body, encodeAttributes(value.attributes)]);
   return encodeAttributes(value);
 }
 
@@ -180,10 +188,12 @@ export function addressBody(address: {
   family: number;
   prefixLength: number;
   index: number;
+  flags?: number;
 }): Uint8Array {
   const bytes = Buffer.alloc(8);
   bytes[0] = address.family;
   bytes[1] = address.prefixLength;
+  bytes[2] = address.flags ?? 0;
   bytes.writeUInt32LE(address.index, 4);
   return bytes;
 }

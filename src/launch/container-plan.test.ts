@@ -49,6 +49,8 @@ const plan: ContainerPlan = {
   leftMounts: [register("clone")],
   prepare: [],
   mounts: [],
+  links: [],
+  interfaces: [],
   hostname: "",
   domainname: "",
   timeOffsetSeconds: 0,

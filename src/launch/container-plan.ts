@@ -25,7 +25,7 @@ import {
   planRlimits,
   type ResourceLimit,
 } from "../namespaces/rlimits.ts";
-import { planLoopback, planSysctls } from "../namespaces/network.ts";
+import { planSysctls } from "../namespaces/network.ts";
 import {
   planAnswering,
   planBecomeRoot,
@@ -55,6 +55,10 @@ export interface ContainerPlan {
   readonly prepare: readonly Operation[];
   /** In the order of attaching. */
   readonly mounts: readonly DetachedMount[];
+  /** Makes its network interfaces from outside, once register `pid` is there. Supervisor side. */
+  readonly links: readonly Operation[];
+  /** Brings up what is in a network namespace of its own, from inside, after `links`; empty: it has none. */
+  readonly interfaces: readonly Operation[];
   readonly hostname: string;
   readonly domainname: string;
   readonly timeOffsetSeconds: number;
@@ -81,7 +85,8 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
     ),
     ...plan.cgroup.create,
     ...planFork(plan),
-    // The container makes its own mounts private and its network meanwhile.
+    // The container makes its own mounts private meanwhile.
+    ...plan.links,
     ...plan.cgroup.limit,
     ...planMemoryEvents(plan.cgroup),
     ...planIdMaps(plan),
@@ -226,13 +231,13 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
       { result: "place" },
     ),
     ...(plan.namespaces.uts === "own" ? planHostname(plan.hostname, plan.domainname) : []),
-    ...(plan.namespaces.network === "own" ? planLoopback() : []),
     {
       control: "wait",
       for: register("mapped"),
       until: "readable",
       reason: "wait until the groups and the ids are there",
     },
+    ...plan.interfaces,
     ...planOomScoreAdjust(plan.oomScoreAdjust),
     ...plan.cgroup.enter,
     ...(plan.namespaces.newCgroup ? planCgroupNamespace() : []),

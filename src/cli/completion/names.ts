@@ -75,7 +75,9 @@ export function engineNames(endpoint: Endpoint, contexts: () => Candidate[]): Na
       case "context":
         return contexts();
       case "any":
-        return (await Promise.all([containers(() => true), images(), volumes()])).flat();
+        return (
+          await Promise.all([containers(() => true), images(), networks(), volumes()])
+        ).flat();
     }
   };
 }

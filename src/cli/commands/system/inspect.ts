@@ -9,7 +9,7 @@ const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 const size = toggle("size", "Display total file sizes if the type is container", { short: "s" });
 const type = text("type", "Only inspect objects of the given type");
 
-const TYPES = ["container", "image", "volume"] as const;
+const TYPES = ["container", "image", "network", "volume"] as const;
 
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",

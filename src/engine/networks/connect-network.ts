@@ -1,0 +1,116 @@
+import { TiffinError } from "../../base/error.ts";
+import { faultPoint } from "../../base/fault-point.ts";
+import { netlinkSocketInNamespaceOf } from "../../kernel/namespace-socket.ts";
+import { NETLINK_ROUTE, type NetlinkMessage } from "../../kernel/netlink.ts";
+import { NetlinkSocket } from "../../kernel/netlink-socket.ts";
+import { interfaceMessages, linkMessages } from "../../network/link-operations.ts";
+import type { Attachment, Network } from "../../network/network.ts";
+import type { StoredContainer } from "../container-table.ts";
+import type { EngineContext } from "../context.ts";
+import { isRunning } from "../stop-container.ts";
+import type { NetworkRequest } from "../types.ts";
+import { writeAttachment } from "./attachment-file.ts";
+import { checkRequest } from "./check-requests.ts";
+import { hasOwnNetworks, networksOf, requestedNetworks } from "./container-networks.ts";
+import { freeEndpoint, makeEndpoint } from "./make-endpoint.ts";
+import { emitNetworkEvent } from "./network-event.ts";
+import { publish } from "./publish.ts";
+
+/** Puts a container into a further network: at once when it runs, else from its next start on. */
+export async function connectNetwork(
+  context: EngineContext,
+  asked: { name: string; container: string; request: NetworkRequest },
+): Promise<void> {
+  const { id } = context.containers.find(asked.container);
+  await context.lock.hold(id, () => {
+    const container = context.containers.find(id);
+    const network = context.networks.table.find(asked.name);
+    checkConnection(context, container, network);
+    const request = { ...asked.request, network: network.name };
+    checkRequest(network, request);
+    const networks = [...requestedNetworks(container.spec), request];
+    if (isRunning(container)) joinLive(context, container, { network, request });
+    context.containers.setSpec(id, { ...container.spec, networks }, "settled");
+    faultPoint("network:connected");
+    emitNetworkEvent(context, network, "connect", { container: id });
+  });
+}
+
+function checkConnection(
+  context: EngineContext,
+  container: StoredContainer,
+  network: Network,
+): void {
+  const { spec, name } = container;
+  if (spec.networkMode === "none" || network.driver === "null") {
+    throw new TiffinError(
+      "permission-denied",
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    );
+  }
+  if (!hasOwnNetworks(spec) || network.driver === "host") {
+    throw new TiffinError(
+      "permission-denied",
+      "container sharing network namespace with another container or host cannot be connected to any other network",
+    );
+  }
+  if (networksOf(context, spec).some((known) => known.network.id === network.id)) {
+    throw new TiffinError(
+      "permission-denied",
+      `endpoint with name ${name} already exists in network ${network.name}`,
+    );
+  }
+}
+
+function joinLive(
+  context: EngineContext,
+  container: StoredContainer,
+  place: { network: Network; request: NetworkRequest },
+): void {
+  const { id, state, spec } = container;
+  const before: Attachment = context.networks.attachments.get(id) ?? { endpoints: [], ports: [] };
+  const used = new Set(before.endpoints.map(({ interfaceName }) => interfaceName));
+  let index = 0;
+  while (used.has(`eth${index}`)) index++;
+  const link = makeEndpoint(context, id, { ...place, index });
+  const isDefault = !place.network.internal && !before.endpoints.some((one) => one.isDefault);
+  const endpoint = { ...link.endpoint, isDefault };
+  try {
+    const endpoints = [...before.endpoints, endpoint];
+    const ports = isDefault
+      ? publish(context, { id, spec }, endpoint, place.network)
+      : before.ports;
+    const attachment = { endpoints, ports };
+    // On record before it is there: what a killed engine has begun is taken for done, and goes with the container.
+    writeAttachment(context.places, id, attachment);
+    faultPoint("network:connecting");
+    context.networks.host.change(
+      linkMessages({ ...link, endpoint }, state.pid),
+      `connect ${container.name} to network ${place.network.name}`,
+    );
+    changeInside(context, id, interfaceMessages(endpoint));
+    context.networks.attachments.set(id, attachment);
+  } catch (error) {
+    if (isDefault) context.networks.firewall.remove(id);
+    if (endpoint.hostInterface !== "") context.networks.host.deleteLink(endpoint.hostIndex);
+    freeEndpoint(context, endpoint);
+    writeAttachment(context.places, id, before);
+    throw error;
+  }
+}
+
+/** Changes interfaces, addresses and routes in the network namespace of a container that runs. */
+export function changeInside(
+  context: EngineContext,
+  id: string,
+  messages: readonly NetlinkMessage[],
+): void {
+  const process = context.processes.get(id);
+  if (!process) throw new TiffinError("conflict", `Container ${id} is not running`);
+  const socket = new NetlinkSocket(netlinkSocketInNamespaceOf(process.descriptor(), NETLINK_ROUTE));
+  try {
+    socket.change(messages, "change the container's interfaces");
+  } finally {
+    socket.close();
+  }
+}

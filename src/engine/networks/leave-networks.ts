@@ -1,0 +1,25 @@
+import type { EngineContext } from "../context.ts";
+import { isRunning } from "../stop-container.ts";
+import { freeEndpoint } from "./make-endpoint.ts";
+import { emitNetworkEvent } from "./network-event.ts";
+
+/**
+ * After a run: its ports and addresses are free again. Its interfaces go with its network namespace, unless another container
+ * has joined that one. Idempotent.
+ */
+export function leaveNetworks(context: EngineContext, id: string): void {
+  const { networks, containers } = context;
+  const attachment = networks.attachments.get(id);
+  if (!attachment) return;
+  networks.attachments.delete(id);
+  networks.firewall.remove(id);
+  const isShared = containers
+    .all()
+    .some((other) => other.spec.networkMode === `container:${id}` && isRunning(other));
+  for (const endpoint of attachment.endpoints) {
+    if (isShared && endpoint.hostInterface !== "") networks.host.deleteLink(endpoint.hostIndex);
+    freeEndpoint(context, endpoint);
+    const network = networks.table.withId(endpoint.networkId);
+    if (network) emitNetworkEvent(context, network, "disconnect", { container: id });
+  }
+}

@@ -1,0 +1,226 @@
+import {
+  type BaseChain,
+  type Change,
+  type Element,
+  addElements,
+  concatenate,
+  deleteElements,
+  deleteTable,
+  FIELD,
+  newBaseChain,
+  newSet,
+  newTable,
+  type SetDefinition,
+} from "../kernel/nftables.ts";
+import {
+  compare,
+  CT_STATE,
+  CT_STATUS_DNAT,
+  ctHas,
+  destination,
+  type Expression,
+  fromMap,
+  inSet,
+  masquerade,
+  meta,
+  payload,
+  toThisHost,
+  verdict,
+} from "../kernel/nft-expression.ts";
+import type { Network } from "./network.ts";
+import { addressBytes, lastAddress, parseSubnet, type Subnet } from "./subnet.ts";
+
+/**
+ * The engine's nf_tables table, of family inet: rules that are made once, over sets and maps that hold what changes. A network is
+ * a few elements, a published port is one (or one for a range). Nothing outside of the table is touched.
+ */
+
+const FAMILY = {
+  4: { number: 2, source: 12, destination: 16, length: 4, field: FIELD.ipv4 },
+  6: { number: 10, source: 8, destination: 24, length: 16, field: FIELD.ipv6 },
+} as const;
+const FAMILIES = [4, 6] as const;
+type Version = (typeof FAMILIES)[number];
+
+/** Where the chains stand among others' (nft(8), "standard priority names"). */
+const PRIORITY = { raw: -300, dstnat: -100, filter: 0, srcnat: 100 };
+
+const SETS: readonly SetDefinition[] = [
+  { name: "bridges", key: [FIELD.interface], ranges: false },
+  { name: "internal", key: [FIELD.interface], ranges: false },
+  { name: "together", key: [FIELD.interface, FIELD.interface], ranges: false },
+  ...FAMILIES.flatMap((version): SetDefinition[] => {
+    const address = FAMILY[version].field;
+    const target = [FIELD.protocol, address, FIELD.port];
+    return [
+      { name: `hairpin${version}`, key: [address, address], ranges: true },
+      { name: `masquerade${version}`, key: [address, address], ranges: true },
+      { name: `ports${version}`, key: target, ranges: true, value: [address, FIELD.port] },
+      { name: `ranges${version}`, key: target, ranges: true, value: [address] },
+    ];
+  }),
+];
+
+function isFamily(version: Version): Expression[] {
+  return [meta("nfproto"), compare("is", Uint8Array.of(FAMILY[version].number))];
+}
+
+const LOOPBACK_NETWORK = Uint8Array.of(127);
+
+function fromOrToLoopback(side: "source" | "destination"): Expression[] {
+  const offset = FAMILY[4][side];
+  return [
+    ...isFamily(4),
+    payload("network", { offset, length: 1 }),
+    compare("is", LOOPBACK_NETWORK),
+  ];
+}
+
+function sourceAndDestination(version: Version): Expression[] {
+  const { source, destination: to, length } = FAMILY[version];
+  return [
+    payload("network", { offset: source, length }),
+    payload("network", { offset: to, length, word: length / 4 }),
+  ];
+}
+
+/** Leads what comes for a published port to its container. */
+function toContainers(): Expression[][] {
+  return FAMILIES.flatMap((version) => {
+    const { number, destination: to, length } = FAMILY[version];
+    const target = [
+      ...toThisHost(),
+      ...isFamily(version),
+      meta("l4proto"),
+      payload("network", { offset: to, length, word: 1 }),
+      payload("transport", { offset: 2, length: 2, word: 1 + length / 4 }),
+    ];
+    return [
+      [...target, fromMap(`ports${version}`), destination(number, length / 4)],
+      [...target, fromMap(`ranges${version}`), destination(number, undefined)],
+    ];
+  });
+}
+
+const CHAINS: readonly BaseChain[] = [
+  {
+    // The host's loopback can be routed on the bridges, for its own way to published ports: containers may not use it.
+    name: "raw",
+    type: "filter",
+    hook: "prerouting",
+    priority: PRIORITY.raw,
+    rules: [
+      [meta("iifname"), inSet("bridges"), ...fromOrToLoopback("destination"), verdict("drop")],
+    ],
+  },
+  {
+    name: "prerouting",
+    type: "nat",
+    hook: "prerouting",
+    priority: PRIORITY.dstnat,
+    rules: toContainers(),
+  },
+  {
+    name: "output",
+    type: "nat",
+    hook: "output",
+    priority: PRIORITY.dstnat,
+    rules: toContainers(),
+  },
+  {
+    name: "forward",
+    type: "filter",
+    hook: "forward",
+    priority: PRIORITY.filter,
+    rules: [
+      [...ctHas("state", CT_STATE.established | CT_STATE.related), verdict("accept")],
+      [...ctHas("status", CT_STATUS_DNAT), verdict("accept")],
+      [meta("iifname"), meta("oifname", 4), inSet("together"), verdict("accept")],
+      [meta("oifname"), inSet("bridges"), verdict("drop")],
+      [meta("iifname"), inSet("internal"), verdict("drop")],
+    ],
+  },
+  {
+    name: "postrouting",
+    type: "nat",
+    hook: "postrouting",
+    priority: PRIORITY.srcnat,
+    rules: [
+      [meta("oifname"), inSet("bridges"), ...fromOrToLoopback("source"), masquerade()],
+      ...FAMILIES.map((version) => [
+        ...ctHas("status", CT_STATUS_DNAT),
+        ...isFamily(version),
+        ...sourceAndDestination(version),
+        inSet(`hairpin${version}`),
+        masquerade(),
+      ]),
+      [meta("oifname"), inSet("bridges"), verdict("return")],
+      ...FAMILIES.map((version) => [
+        ...isFamily(version),
+        ...sourceAndDestination(version),
+        inSet(`masquerade${version}`),
+        masquerade(),
+      ]),
+    ],
+  },
+];
+
+/** Makes the table anew, empty; what was in one of its name goes. */
+export function planFirewall(): Change[] {
+  return [
+    newTable,
+    deleteTable,
+    newTable,
+    ...SETS.map((set, index) => newSet(set, index + 1)),
+    ...CHAINS.flatMap(newBaseChain),
+  ];
+}
+
+export function planNoFirewall(): Change[] {
+  return [newTable, deleteTable];
+}
+
+/** Elements by the set that they are in. */
+export type Elements = ReadonlyMap<string, readonly Element[]>;
+
+export function planAdded(elements: Elements): Change[] {
+  return [...elements].flatMap(([set, list]) => addElements(set, list));
+}
+
+export function planDeleted(elements: Elements): Change[] {
+  return [...elements].flatMap(([set, list]) => deleteElements(set, list));
+}
+
+const INTERFACE_NAME_SIZE = 16;
+
+function interfaceName(name: string): Uint8Array {
+  const bytes = Buffer.alloc(INTERFACE_NAME_SIZE);
+  bytes.write(name);
+  return bytes;
+}
+
+/** What the table knows of a network on a bridge. */
+export function networkElements(network: Network, bridge: string): Elements {
+  const { options } = network;
+  const name = interfaceName(bridge);
+  const elements = new Map<string, Element[]>([["bridges", [{ key: name }]]]);
+  if (options["com.docker.network.bridge.enable_icc"] !== "false") {
+    elements.set("together", [{ key: concatenate(name, name) }]);
+  }
+  if (network.internal) elements.set("internal", [{ key: name }]);
+  const isMasked =
+    !network.internal && options["com.docker.network.bridge.enable_ip_masquerade"] !== "false";
+  for (const { subnet: text } of network.pools) {
+    const subnet = parseSubnet(text);
+    const everywhere: Subnet = { version: subnet.version, base: 0n, prefixLength: 0 };
+    elements.set(`hairpin${subnet.version}`, [pair(subnet, subnet)]);
+    if (isMasked) elements.set(`masquerade${subnet.version}`, [pair(subnet, everywhere)]);
+  }
+  return elements;
+}
+
+function pair(from: Subnet, to: Subnet): Element {
+  const first = ({ version, base }: Subnet): Uint8Array => addressBytes({ version, value: base });
+  const last = (subnet: Subnet): Uint8Array => addressBytes(lastAddress(subnet));
+  return { key: concatenate(first(from), first(to)), keyEnd: concatenate(last(from), last(to)) };
+}

@@ -1,0 +1,75 @@
+export type NetworkDriver = "bridge" | "macvlan" | "host" | "null";
+
+/** A subnet of a network, as texts: what a user asked for, completed. */
+export interface AddressPool {
+  /** `10.213.7.0/24` */
+  readonly subnet: string;
+  /** On a bridge the host's own address there; of a macvlan the router's. "": none. */
+  readonly gateway: string;
+  /** What containers get their addresses from; "": all of the subnet. */
+  readonly range: string;
+  /** Addresses of others, by name: never given to a container. */
+  readonly auxiliary: Readonly<Record<string, string>>;
+}
+
+export interface Network {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly driver: NetworkDriver;
+  /** One of each address family at the most. */
+  readonly pools: readonly AddressPool[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  readonly ipamOptions: Readonly<Record<string, string>>;
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+  /** Nothing goes out or comes in. */
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  /** bridge, host and none: they are there without being made, and stay. */
+  readonly predefined: boolean;
+}
+
+/** What a container has in a network while it runs. */
+export interface Endpoint {
+  readonly id: string;
+  readonly networkId: string;
+  /** `eth0` */
+  readonly interfaceName: string;
+  /** Its index inside. */
+  readonly interfaceIndex: number;
+  /** The other end, on the host; "" for a macvlan. */
+  readonly hostInterface: string;
+  readonly hostIndex: number;
+  readonly mac: string;
+  /** "": it has none of that family. */
+  readonly ipv4: string;
+  readonly ipv4PrefixLength: number;
+  readonly ipv6: string;
+  readonly ipv6PrefixLength: number;
+  /** Where the network leads out; "" when it does not. */
+  readonly gateway4: string;
+  readonly gateway6: string;
+  /** The container's default routes go through this one. */
+  readonly isDefault: boolean;
+}
+
+export type Protocol = "tcp" | "udp" | "sctp";
+
+/** Ports of the host that lead to a container: `count` of them, each to the container port as far behind the first. */
+export interface PublishedPort {
+  readonly protocol: Protocol;
+  /** 0.0.0.0 and :: are all of the host's. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly count: number;
+}
+
+/** A running container's part in networks: kept in its run directory, so that the next engine finds it. */
+export interface Attachment {
+  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly PublishedPort[];
+}
