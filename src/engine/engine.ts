@@ -78,7 +78,9 @@ export interface Finding {
     | "blob"
     | "container"
     | "socket"
-    | "volume";
+    | "volume"
+    | "interface"
+    | "firewall";
   readonly what: string;
   readonly problem: string;
   readonly repaired: boolean;

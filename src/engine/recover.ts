@@ -11,7 +11,11 @@ import { resumeEnding } from "./end-run.ts";
 import { watchExec } from "./exec-container.ts";
 import { thawContainer } from "./freeze-container.ts";
 import { resumeHealth } from "./health/container-health.ts";
-import { recoverAttachments, recoverFirewall } from "./networks/recover-networks.ts";
+import {
+  recoverAttachments,
+  recoverFirewall,
+  settleAttachments,
+} from "./networks/recover-networks.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { countVolumeUse, recoverVolumes } from "./recover-volumes.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
@@ -45,6 +49,7 @@ export async function recover(context: EngineContext): Promise<void> {
     else if (exec.spec.isHealthCheck) context.execs.delete(exec.id);
   }
   await attempt("set the firewall", async () => recoverFirewall(context));
+  await attempt("settle who is in which network", async () => settleAttachments(context));
   await attempt("remove what has no owner", () => removeStrays(context));
   await attempt("recover volumes", () => recoverVolumes(context));
   emptyTrash(context.places);

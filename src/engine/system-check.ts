@@ -10,6 +10,7 @@ import {
 import type { EngineContext } from "./context.ts";
 import { discardDirectory } from "./discard-directory.ts";
 import type { Finding } from "./engine.ts";
+import { checkNetworks } from "./networks/check-networks.ts";
 import { isRunning } from "./stop-container.ts";
 
 /**
@@ -25,6 +26,7 @@ export async function systemCheck(
     ...checkRunDirectories(context, options.repair),
     ...checkContainerDirectories(context, options.repair),
     ...(await checkVolumes(context, options.repair)),
+    ...checkNetworks(context, options.repair),
     ...checkMounts(context),
     ...(await checkImages(context, options.repair)),
   ];

@@ -1,5 +1,6 @@
 import { type Attribute, decodeAttributes, type NetlinkMessage, NLM_F } from "./netlink.ts";
 import type { NetlinkSocket } from "./netlink-socket.ts";
+import { errnoOf } from "./syscall.ts";
 import { be32, type Expression } from "./nft-expression.ts";
 
 /**
@@ -228,9 +229,15 @@ export function applyChanges(
   socket.change([mark(BATCH.BEGIN), ...messages, mark(BATCH.END)], doing);
 }
 
-/** @throws permission-denied, internal: there is no such table, or the kernel lacks nf_tables */
-export function askTable(socket: NetlinkSocket, table: string): void {
-  socket.ask(message(MESSAGE.GETTABLE, [[1, table]], 0), `find the table ${table}`);
+/** Whether there is a table of the name. @throws permission-denied, internal */
+export function hasTable(socket: NetlinkSocket, table: string): boolean {
+  try {
+    socket.ask(message(MESSAGE.GETTABLE, [[1, table]], 0), `find the table ${table}`);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /** How many elements a set has. @throws internal when it is not there */

@@ -16,6 +16,7 @@ import {
   planCgroupNamespace,
   planHostname,
   planJoins,
+  planNetworkPath,
   planTimeNamespace,
 } from "../namespaces/namespaces.ts";
 import {
@@ -111,7 +112,7 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
  * a pid namespace is entered by children only (namespaces.ts, NamespacePlan.joins).
  */
 function planFork(plan: ContainerPlan): Operation[] {
-  const { joins, cloneFlags } = plan.namespaces;
+  const { joins, cloneFlags, networkPath } = plan.namespaces;
   const fork = (flags: bigint): Fork => ({
     control: "fork",
     flags: flags | CLONE.FILES | CLONE.PIDFD | (plan.cgroup.intoCgroup ? CLONE.INTO_CGROUP : 0n),
@@ -126,7 +127,7 @@ function planFork(plan: ContainerPlan): Operation[] {
     },
     child: planContainerSide(plan),
   });
-  if (joins.length === 0) return [fork(cloneFlags)];
+  if (joins.length === 0 && networkPath === undefined) return [fork(cloneFlags)];
   return [
     call("eventfd2", [0, O.CLOEXEC], "make the signal that the container is there", {
       result: "joined",
@@ -139,6 +140,7 @@ function planFork(plan: ContainerPlan): Operation[] {
       reason: "start a process that enters namespaces of other containers",
       child: [
         ...planGuard(),
+        ...(networkPath === undefined ? [] : planNetworkPath(networkPath)),
         ...planJoins(joins, plan.joinPidfds),
         fork(cloneFlags | CLONE.PARENT),
         { control: "signal", eventfd: register("joined"), reason: "tell the supervisor" },

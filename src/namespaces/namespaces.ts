@@ -50,6 +50,8 @@ export interface NamespacePlan {
   /** Whose user namespace and range of ids are shared, when `userNamespace` is "shared". */
   readonly userNamespaceOf?: JoinTarget;
   readonly network: NetworkNamespace;
+  /** Of a network namespace that is somebody's beside the containers': entered before all else. */
+  readonly networkPath?: string;
   /** The container sees the host's processes. */
   readonly hostPid: boolean;
   /** Own /dev/shm (true), or that of the container or host whose IPC namespace is joined. */
@@ -66,8 +68,9 @@ export interface NamespacePlan {
 type ModeName = "pid" | "ipc" | "uts" | "network";
 
 interface Mode {
-  readonly kind: "own" | "host" | "container" | "none" | "shareable";
+  readonly kind: "own" | "host" | "container" | "none" | "shareable" | "path";
   readonly container?: string;
+  readonly path?: string;
 }
 
 const ALLOWED: Readonly<Record<ModeName, readonly string[]>> = {
@@ -85,6 +88,14 @@ function readMode(name: ModeName, written: string): Mode {
       throw invalidArgument(`Cannot use --${name} "container:": the container's name is missing`);
     }
     return { kind: "container", container };
+  }
+  const path = /^ns:(.*)$/s.exec(written)?.[1];
+  if (path !== undefined && name === "network") {
+    if (path.startsWith("/")) return { kind: "path", path };
+    throw invalidArgument(
+      `Cannot use --network ${JSON.stringify(written)}: the path of a network namespace begins with /`,
+      "ip netns add NAME makes /run/netns/NAME",
+    );
   }
   // Any other network is the name of one that the user made: a namespace of its own.
   if (!ALLOWED[name].includes(written) && name !== "network") {
@@ -151,6 +162,7 @@ function hostPowers(modes: NamespaceModes): string[] {
   if (modes.privileged) reasons.push("--privileged");
   if (modes.pidMode === "host") reasons.push("--pid=host");
   if (modes.networkMode === "host") reasons.push("--network=host");
+  if (modes.networkMode.startsWith("ns:")) reasons.push(`--network=${modes.networkMode}`);
   return reasons;
 }
 
@@ -202,9 +214,10 @@ export function resolveNamespaces(
     joins: joins.list(user.userNamespace === "shared"),
     userNamespace: user.userNamespace,
     ...(user.userNamespaceOf && { userNamespaceOf: user.userNamespaceOf }),
-    network: network.kind === "host" ? "host" : network.kind === "container" ? "shared" : "own",
+    network: networkNamespace(network),
+    ...(network.path === undefined ? {} : { networkPath: network.path }),
     hostPid: pid.kind === "host",
-    ipc: ipc.kind === "container" ? "shared" : ipc.kind,
+    ipc: ipc.kind === "container" || ipc.kind === "path" ? "shared" : ipc.kind,
     uts: uts.kind === "host" ? "host" : "own",
     newCgroup: hasOwnCgroupNamespace(modes, user.userNamespace === "host"),
     newTime: modes.timeOffsetSeconds !== 0,
@@ -213,7 +226,12 @@ export function resolveNamespaces(
 }
 
 function isNew(mode: Mode): boolean {
-  return mode.kind !== "host" && mode.kind !== "container";
+  return mode.kind !== "host" && mode.kind !== "container" && mode.kind !== "path";
+}
+
+function networkNamespace(mode: Mode): NetworkNamespace {
+  if (isNew(mode)) return "own";
+  return mode.kind === "host" ? "host" : "shared";
 }
 
 /**
@@ -326,6 +344,26 @@ export function planJoins(
       hints: { ESRCH: `Container ${short(target)} has ended; start it first` },
     });
   });
+}
+
+/** Enters a network namespace by the path of its file, by the same process. */
+export function planNetworkPath(path: string): Operation[] {
+  const hints = {
+    ENOENT: "ip netns add NAME makes /run/netns/NAME",
+    EINVAL: "It is no network namespace",
+  };
+  const code = "invalid-argument" as const;
+  return [
+    call("openat", [-100, path, 0o2004000, 0], `open the network namespace ${path}`, {
+      result: "netns",
+      hints,
+      code,
+    }),
+    call("setns", [{ register: "netns" }, CLONE.NEWNET], `enter the network namespace ${path}`, {
+      hints,
+      code,
+    }),
+  ];
 }
 
 /** A cgroup namespace whose root is the container's own group. Container side, once the process is in its cgroups. */

@@ -21,6 +21,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../../src/base/database.ts";
+import { networkLeftovers } from "./network-leftovers.ts";
 
 /** The command of the checkout. */
 export const TIFFIN: string = join(import.meta.dirname, "../../bin/tiffin");
@@ -471,6 +472,7 @@ async function close(engine: EngineFixture, child: EngineProcess): Promise<void>
   const after = [
     ...cgroupsOf(engine.engineId).map((path) => `cgroup ${path}`),
     ...processesOf(engine).map((words) => `process ${words}`),
+    ...networkLeftovers(engine.engineId),
   ];
   const log = engine.engineLog();
   // What is left says more with its files at hand.

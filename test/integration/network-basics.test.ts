@@ -1,7 +1,17 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { type EngineFixture, engineObstacle, openEngineFixture, until } from "./engine-fixture.ts";
 
 if (engineObstacle !== undefined) console.log(`skipped: networks: ${engineObstacle}`);
+
+setDefaultTimeout(120_000);
 
 interface Settings {
   readonly NetworkSettings: {

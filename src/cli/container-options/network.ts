@@ -108,7 +108,7 @@ export function endpoints(
 
 function isUserDefined(target: string): boolean {
   return (
-    !["default", "bridge", "host", "none"].includes(target) && !target.startsWith("container:")
+    !["default", "bridge", "host", "none"].includes(target) && !/^(container|ns):/.test(target)
   );
 }
 

@@ -61,7 +61,12 @@ function findContainer(
   }
 }
 
-function leaveLive(context: EngineContext, container: StoredContainer, networkId: string): void {
+/** Takes a running container out of a network that it is in. Nothing to do is fine. */
+export function leaveLive(
+  context: EngineContext,
+  container: StoredContainer,
+  networkId: string,
+): void {
   const { id } = container;
   const { networks } = context;
   const before = networks.attachments.get(id);

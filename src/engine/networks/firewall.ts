@@ -1,6 +1,6 @@
 import { TiffinError } from "../../base/error.ts";
 import { NetlinkSocket } from "../../kernel/netlink-socket.ts";
-import { applyChanges, type Change, NETLINK_NETFILTER } from "../../kernel/nftables.ts";
+import { applyChanges, type Change, hasTable, NETLINK_NETFILTER } from "../../kernel/nftables.ts";
 import { errnoOf } from "../../kernel/syscall.ts";
 import {
   type Elements,
@@ -64,6 +64,12 @@ export class Firewall {
     this.wanted.clear();
     this.change(planNoFirewall());
     this.isMade = false;
+  }
+
+  /** Whether the kernel has the table. */
+  isThere(): boolean {
+    this.socket ??= NetlinkSocket.open(NETLINK_NETFILTER);
+    return hasTable(this.socket, this.table);
   }
 
   close(): void {

@@ -1,8 +1,11 @@
+import { isTiffinError } from "../../base/error.ts";
 import { portElements } from "../../network/port-elements.ts";
 import { networkElements } from "../../network/firewall.ts";
 import type { EngineContext } from "../context.ts";
 import { isRunning } from "../stop-container.ts";
 import { readAttachment } from "./attachment-file.ts";
+import { networkName, requestedNetworks } from "./container-networks.ts";
+import { leaveLive } from "./disconnect-network.ts";
 
 /** Finds the addresses and ports of containers that an earlier engine left running. Before anything new may take them. */
 export function recoverAttachments(context: EngineContext): void {
@@ -19,6 +22,34 @@ export function recoverAttachments(context: EngineContext): void {
         }
       }
     }
+  }
+}
+
+/**
+ * Makes a running container's networks those that it asks for, where an earlier engine was killed between the two: an endpoint that was
+ * begun and never recorded goes, and one whose end is recorded.
+ */
+export function settleAttachments(context: EngineContext): void {
+  const { networks, containers } = context;
+  for (const [id, { endpoints }] of networks.attachments) {
+    const container = containers.withId(id);
+    if (!container || !isRunning(container)) continue;
+    const asked = new Set(
+      requestedNetworks(container.spec).map(({ network }) => findId(context, network)),
+    );
+    for (const { networkId } of endpoints) {
+      if (!asked.has(networkId)) leaveLive(context, container, networkId);
+    }
+  }
+}
+
+function findId({ networks }: EngineContext, name: string): string | undefined {
+  try {
+    return networks.table.find(networkName(name)).id;
+  } catch (error) {
+    // Gone since; what is left of it in the container goes too.
+    if (isTiffinError(error, "not-found")) return undefined;
+    throw error;
   }
 }
 
