@@ -13,6 +13,7 @@ export const NLM_F = {
   MULTI: 2,
   ACK: 4,
   DUMP: 0x300,
+  REPLACE: 0x100,
   EXCL: 0x200,
   CREATE: 0x400,
   APPEND: 0x800,
