@@ -1,4 +1,5 @@
 import { invalidArgument, isTiffinError, TiffinError } from "../base/error.ts";
+import type { Engine } from "../engine/engine.ts";
 import {
   hostPlatform,
   parsePlatform,
@@ -44,10 +45,14 @@ export const containerRoutes: readonly Route[] = [
 async function createContainer(request: ApiRequest): Promise<JsonReply> {
   const body = await readJson(request);
   const spec = readContainerSpec(body);
-  const platformWarnings = checkPlatform(request, spec.image);
+  const asked = queryString(request, "platform");
+  const platform = asked === "" || asked === "linux" ? undefined : parsePlatform(asked);
+  const platformWarnings =
+    platform === undefined ? foreignPlatform(request.engine, spec.image) : [];
   const { id, warnings } = await request.engine.createContainer({
     name: queryString(request, "name").replace(/^\//, ""),
     spec,
+    ...(platform && { platform }),
   });
   return json(
     { Id: id, Warnings: [...platformWarnings, ...kernelMemoryWarning(request, body), ...warnings] },
@@ -73,27 +78,12 @@ export function platformArchitecture(architecture: string): string {
   return architectures[architecture] ?? architecture;
 }
 
-/**
- * `platform=linux/amd64`: the image must be for it. One that is not counts as missing, so that clients pull the right one.
- * Without it, a warning when the image is for another machine.
- */
-function checkPlatform(request: ApiRequest, imageName: string): string[] {
-  const { engine } = request;
-  const asked = queryString(request, "platform");
+/** A warning when the image is for another machine and nobody asked for that. */
+function foreignPlatform(engine: Engine, imageName: string): string[] {
   const image = unlessMissing(() => engine.images.image(imageName));
-  if (image === undefined) return [];
-  const { config } = image;
   const own = hostPlatform();
-  if (asked === "" || asked === "linux") {
-    const fits = config.architecture === "" || platformFits(config, own);
-    return fits ? [] : [platformWarning(config, own)];
-  }
-  if (platformFits(config, parsePlatform(asked))) return [];
-  throw new TiffinError(
-    "not-found",
-    `image with reference ${imageName} was found but its platform (${platformName(config)}) does not match the specified platform (${asked})`,
-    { hint: `Pull it for that platform: tiffin pull --platform ${asked} ${imageName}` },
-  );
+  if (image === undefined || image.config.architecture === "") return [];
+  return platformFits(image.config, own) ? [] : [platformWarning(image.config, own)];
 }
 
 function platformWarning(image: Platform, own: Platform): string {

@@ -1,13 +1,7 @@
-import { invalidArgument, TiffinError } from "../base/error.ts";
+import { invalidArgument } from "../base/error.ts";
 import { DEFAULT_DOMAIN } from "../base/reference.ts";
-import {
-  asRecord,
-  parseJson,
-  parsePlatform,
-  platformFits,
-  platformName,
-} from "../images/manifest.ts";
 import { formatProgress, progressStream } from "./progress-stream.ts";
+import { queryPlatform } from "./query-platform.ts";
 import { credentialsIn, registryAuth } from "./registry-auth.ts";
 import { json, stream } from "./reply.ts";
 import type { JsonReply, StreamReply } from "./reply.ts";
@@ -45,9 +39,11 @@ function domainOf(address: string): string {
 function pushImage(request: ApiRequest): StreamReply {
   const name = parameter(request, "name");
   const credentials = registryAuth(request.registryAuth);
+  const platform = queryPlatform(request);
   return progressStream(async (progress) => {
     await request.engine.pushImage(name, {
       tag: queryString(request, "tag"),
+      platform,
       credentials,
       report: (line) => progress.report(formatProgress(line)),
       done: ({ tag, digest, sizeBytes }) =>
@@ -63,27 +59,10 @@ function saveImages(request: ApiRequest): StreamReply {
   const names =
     name !== undefined ? [name] : request.query.getAll("names").flatMap((list) => list.split(","));
   if (names.length === 0) throw invalidArgument("no images to save: names is missing");
-  checkPlatforms(request, names);
-  const archive = request.engine.images.save(names, request.signal);
+  const platform = queryPlatform(request);
+  const { signal } = request;
+  const archive = request.engine.images.save(names, { signal, ...(platform && { platform }) });
   return stream("application/x-tar", async (sink) => {
     for await (const chunk of archive) await sink.write(chunk);
   });
-}
-
-/** `platform={"os":"linux","architecture":"amd64"}`: every image must be for it. @throws not-found, invalid-argument */
-function checkPlatforms(request: ApiRequest, names: readonly string[]): void {
-  const asked = queryString(request, "platform");
-  if (asked === "") return;
-  const content = asRecord(parseJson(Buffer.from(asked), "the platform"));
-  const words = ["os", "architecture", "variant"].map((key) => content?.[key]).filter(Boolean);
-  const platform = parsePlatform(words.join("/"));
-  for (const name of names) {
-    const { config } = request.engine.images.image(name);
-    if (platformFits(config, platform)) continue;
-    throw new TiffinError(
-      "not-found",
-      `image with reference ${name} was found but does not provide the specified platform (${platformName(platform)})`,
-      { hint: `It is for ${platformName(config)}` },
-    );
-  }
 }

@@ -2,6 +2,7 @@ import { invalidArgument, TiffinError } from "../base/error.ts";
 import { parseReference } from "../base/reference.ts";
 import { formatImage } from "./image-json.ts";
 import { listImages } from "./image-list.ts";
+import { queryPlatform } from "./query-platform.ts";
 import { registryAuth } from "./registry-auth.ts";
 import { formatProgress, progressStream } from "./progress-stream.ts";
 import { empty, json } from "./reply.ts";
@@ -21,12 +22,12 @@ export const imageRoutes: readonly Route[] = [
 
 function inspectImage(request: ApiRequest): JsonReply {
   const { images } = request.engine;
-  const image = images.image(parameter(request, "name"));
+  const image = images.image(parameter(request, "name"), queryPlatform(request));
   return json(formatImage(image, images.layerDirectories(image.id), request.version));
 }
 
 function imageHistory(request: ApiRequest): JsonReply {
-  return json(request.engine.images.history(parameter(request, "name")));
+  return json(request.engine.images.history(parameter(request, "name"), queryPlatform(request)));
 }
 
 function tagImage(request: ApiRequest): EmptyReply {

@@ -3,6 +3,7 @@ import { parseJson, apiPath } from "../api/client.ts";
 import type { Context } from "./command.ts";
 import { describe, failure } from "./failure.ts";
 import { imagePath } from "./image-path.ts";
+import { platformQuery } from "./platform-query.ts";
 
 export type InspectedKind = "container" | "image" | "network" | "volume";
 
@@ -11,6 +12,8 @@ export interface Inspection {
   readonly type: "" | InspectedKind;
   readonly format: string;
   readonly size: boolean;
+  /** Of an image that is here for several: `linux/arm64`; "" for the one that its name stands for. */
+  readonly platform?: string;
 }
 
 /** docker's status for a format that is no template. */
@@ -54,8 +57,11 @@ async function fetchObject(
     inspection.type === "" ? ["container", "image", "network", "volume"] : [inspection.type];
   for (const kind of kinds) {
     try {
-      const query = inspection.size && kind === "container" ? { query: { size: 1 } } : {};
-      const response = await context.api.request("GET", TARGETS[kind](name), query);
+      const query = {
+        ...(inspection.size && kind === "container" ? { size: 1 } : {}),
+        ...(kind === "image" ? platformQuery(inspection.platform ?? "") : {}),
+      };
+      const response = await context.api.request("GET", TARGETS[kind](name), { query });
       const text = await response.text();
       if (kind !== "container" && inspection.size) {
         await context.warn(`WARNING: --size ignored for ${kind}`);

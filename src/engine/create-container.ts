@@ -17,6 +17,7 @@ import { withJoinedIds } from "./joined-containers.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
 import { planMountPoints } from "./plan-mount-points.ts";
 import { keepVolumes, prepareVolumes, undoVolumes } from "./prepare-volumes.ts";
+import type { Platform } from "../images/manifest.ts";
 import { validateSpec } from "./validate-spec.ts";
 import { timestamp } from "./timestamp.ts";
 import type { ContainerSpec } from "./types.ts";
@@ -28,10 +29,10 @@ import type { ContainerSpec } from "./types.ts";
  */
 export async function createContainer(
   context: EngineContext,
-  request: { name: string; spec: ContainerSpec },
+  request: { name: string; spec: ContainerSpec; platform?: Platform },
 ): Promise<{ id: string; warnings: string[] }> {
   if (request.name !== "") checkName(request.name);
-  const image = await findImage(context, request.spec.image);
+  const image = await findImage(context, request.spec.image, request.platform);
   const container = newContainer(context, request, image.id);
   const merged = mergeImageConfig(request.spec, image.config);
   const mountPoints = planMountPoints(merged, (name) => context.containers.find(name));

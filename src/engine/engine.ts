@@ -4,6 +4,7 @@ import type { Change } from "../layers/changes.ts";
 import type { PathStatus } from "../layers/resolve-path.ts";
 import type { CommitRequest } from "./commit-container.ts";
 import type { ArchiveWrite, CopyIn, CopyOut, PathArchive } from "./container-archive.ts";
+import type { Platform } from "../images/manifest.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { PullOptions } from "./pull-image.ts";
 import type { PushOptions } from "./push-image.ts";
@@ -132,6 +133,8 @@ export interface Engine {
   createContainer(request: {
     name: string;
     spec: ContainerSpec;
+    /** Where the image's name stands for several: the one for this. */
+    platform?: Platform;
   }): Promise<{ id: string; warnings: string[] }>;
   /** @throws not-modified when it runs already; conflict when paused; command-not-found, command-not-executable */
   startContainer(

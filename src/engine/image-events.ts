@@ -10,9 +10,9 @@ export function observeImages(store: ImageStore, events: EventHub): ImageStore {
   };
   return {
     content: store.content,
-    image: (reference) => store.image(reference),
+    image: (reference, platform) => store.image(reference, platform),
     images: () => store.images(),
-    history: (reference) => store.history(reference),
+    history: (reference, platform) => store.history(reference, platform),
     layerDirectories: (imageId) => store.layerDirectories(imageId),
     collectGarbage: (options) => store.collectGarbage(options),
     check: () => store.check(),
@@ -20,8 +20,8 @@ export function observeImages(store: ImageStore, events: EventHub): ImageStore {
     install: (source, report) => store.install(source, report),
     forPush: (reference, work, signal) => store.forPush(reference, work, signal),
     addDigest: (imageId, reference) => store.addDigest(imageId, reference),
-    save: (references, signal) => {
-      const archive = store.save(references, signal);
+    save: (references, options) => {
+      const archive = store.save(references, options);
       for (const reference of references) tell("save", idOf(store, reference), reference);
       return archive;
     },

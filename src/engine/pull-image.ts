@@ -3,7 +3,7 @@ import { isTiffinError, TiffinError } from "../base/error.ts";
 import { familiarReference, isTag, parseReference, type Reference } from "../base/reference.ts";
 import type { Progress } from "../images/image-store.ts";
 import { pullReport } from "../images/layer-report.ts";
-import { hostPlatform, parsePlatform } from "../images/manifest.ts";
+import { hostPlatform, parsePlatform, type Platform } from "../images/manifest.ts";
 import type { Credentials } from "../registry/credentials.ts";
 import { openRepository, type Repository } from "../registry/repository.ts";
 import { findRemoteImage } from "../registry/pull-image.ts";
@@ -74,7 +74,7 @@ async function pullOne(
   for (const { descriptor } of found.source.layers) {
     report({ id: shortId(descriptor.digest), status: "Pulling fs layer" });
   }
-  const before = idOf(context, familiar);
+  const before = idOf(context, familiar, platform);
   const id = await context.images.install(found.source, pullReport(report));
   report({ status: `Digest: ${found.digest}` });
   context.events.emit({
@@ -86,9 +86,9 @@ async function pullOne(
   return before !== id;
 }
 
-function idOf({ images }: EngineContext, name: string): string | undefined {
+function idOf({ images }: EngineContext, name: string, platform: Platform): string | undefined {
   try {
-    return images.image(name).id;
+    return images.image(name, platform).id;
   } catch (error) {
     if (isTiffinError(error, "not-found")) return undefined;
     throw error;

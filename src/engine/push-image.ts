@@ -8,6 +8,7 @@ import {
   type Reference,
 } from "../base/reference.ts";
 import { invalidArgument } from "../base/error.ts";
+import type { Platform } from "../images/manifest.ts";
 import type { Progress } from "../images/image-store.ts";
 import type { Credentials } from "../registry/credentials.ts";
 import { pushImage as pushTo } from "../registry/push-image.ts";
@@ -18,6 +19,8 @@ import { registryAccess } from "./registry-access.ts";
 export interface PushOptions {
   /** "": all tags of the repository that are here. */
   readonly tag: string;
+  /** Where the name stands for several: the image for this one. */
+  readonly platform: Platform | undefined;
   readonly credentials: Credentials | undefined;
   readonly report: (progress: Progress) => void;
   /** A tag is in the registry. */
@@ -78,13 +81,13 @@ function notHere(reference: Reference): TiffinError {
 async function pushOne(
   context: EngineContext,
   reference: Reference & { readonly tag: string },
-  { credentials, report, done, signal }: PushOptions,
+  { platform, credentials, report, done, signal }: PushOptions,
 ): Promise<void> {
   const { images } = context;
   const repository = openRepository(reference, registryAccess(credentials), { push: true });
   const familiar = familiarReference(reference);
   await images.forPush(
-    familiar,
+    images.image(familiar, platform).id,
     async (image) => {
       const { tag } = reference;
       const { digest, size } = await pushTo({

@@ -29,4 +29,6 @@ export interface ImageSource {
   readonly layers: readonly ImageLayer[];
   /** Names that the image gets: with a tag, or with a digest. */
   readonly references: readonly Reference[];
+  /** True: what these names stood for on other platforms they go on standing for, beside this image. */
+  readonly keepsVariants?: boolean;
 }

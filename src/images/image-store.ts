@@ -3,6 +3,7 @@ import type { ContentStore } from "./content-store.ts";
 import type { HistoryEntry } from "./image-history.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { LayerUse } from "./layer-use.ts";
+import type { Platform } from "./manifest.ts";
 import type { LayerReport } from "./layer-report.ts";
 import type { Reference } from "../base/reference.ts";
 import type { StoredImage } from "./stored-layer.ts";
@@ -72,8 +73,11 @@ export interface RemovedImage {
 export interface ImageStore {
   /** Where the blobs of images are kept: who brings one in from a registry writes there. */
   readonly content: ContentStore;
-  /** @throws not-found */
-  image(reference: string): Image;
+  /**
+   * A name can stand for images of several platforms: the one that came last, unless a platform is asked for.
+   * @throws not-found
+   */
+  image(reference: string, platform?: Platform): Image;
   /** Newest first. */
   images(): Image[];
   /** Layer directories of an image, the lowest first: absolute host paths, read-only, shared. */
@@ -102,13 +106,16 @@ export interface ImageStore {
   /** Notes that a registry has the image under this digest. */
   addDigest(imageId: string, reference: Reference): void;
   /** An archive of images that others read too (save-images.ts). @throws not-found before the first byte */
-  save(references: readonly string[], signal?: AbortSignal): AsyncGenerator<Uint8Array, void>;
+  save(
+    references: readonly string[],
+    options?: { signal?: AbortSignal; platform?: Platform },
+  ): AsyncGenerator<Uint8Array, void>;
   /** @throws not-found, invalid-argument */
   tag(source: string, target: string): void;
   /** Brings in an image from anywhere: its layers are unpacked, its names set. Resolves to the id. On an error nothing stays. */
   install(source: ImageSource, report?: LayerReport): Promise<string>;
   /** How the image was made, newest step first. @throws not-found */
-  history(reference: string): HistoryEntry[];
+  history(reference: string, platform?: Platform): HistoryEntry[];
   /**
    * Untags, and deletes what no tag and no container needs. `usedBy(imageId)` names the containers that use an image:
    * running ones always refuse, others unless forced (docker's rules). An image that stopped containers use and that is

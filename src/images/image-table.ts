@@ -5,7 +5,7 @@ import type { LayerUse } from "./layer-use.ts";
 import { fullName, type Reference } from "../base/reference.ts";
 import type { Descriptor } from "./manifest.ts";
 
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 
 /** Names are kept in full (`docker.io/library/debian`), so that equal names are equal text. */
 const SCHEMA = [
@@ -32,6 +32,13 @@ const MIGRATIONS: Readonly<Record<number, readonly string[]>> = {
     `CREATE TABLE layer_blobs (
       digest TEXT PRIMARY KEY, diff_id TEXT NOT NULL, media_type TEXT NOT NULL, size_bytes INTEGER NOT NULL)`,
     "CREATE INDEX layer_blobs_by_diff_id ON layer_blobs (diff_id)",
+  ],
+  // Images that a name (with a tag or a digest) stands for on other platforms than that of the image it names.
+  3: [
+    `CREATE TABLE image_variants (
+      name TEXT NOT NULL, mark TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images(id),
+      PRIMARY KEY (name, mark, image_id))`,
+    "CREATE INDEX image_variants_by_image ON image_variants (image_id)",
   ],
 };
 
@@ -238,9 +245,18 @@ export class ImageTable {
       .map((row) => row.diff_id);
   }
 
-  /** Names an image by a tag or a digest; a tag that named another image moves. */
-  setName(reference: Reference, id: string): void {
+  /**
+   * Names an image by a tag or a digest; a tag that named another image moves, and stands for no variant any more but those
+   * that are kept.
+   */
+  setName(reference: Reference, id: string, variants: readonly string[] = []): void {
     const { table, column, mark } = placeOf(reference);
+    const name = fullName(reference);
+    this.database.execute("DELETE FROM image_variants WHERE name = ? AND mark = ?", name, mark);
+    for (const variant of variants) {
+      if (variant === id) continue;
+      this.database.execute("INSERT INTO image_variants VALUES (?, ?, ?)", name, mark, variant);
+    }
     this.database.execute(
       `INSERT INTO ${table} (name, ${column}, image_id) VALUES (?, ?, ?)
        ON CONFLICT (name, ${column}) DO UPDATE SET image_id = excluded.image_id`,
@@ -254,13 +270,27 @@ export class ImageTable {
     this.database.execute("UPDATE images SET last_tagged_at = ? WHERE id = ?", at, id);
   }
 
-  deleteName(reference: Reference): void {
+  /** Takes a name from an image; it then stands for a variant of another platform that has it too, if there is one. */
+  deleteName(reference: Reference, id: string): void {
     const { table, column, mark } = placeOf(reference);
-    this.database.execute(
-      `DELETE FROM ${table} WHERE name = ? AND ${column} = ?`,
+    const name = fullName(reference);
+    const others = this.idsOf(reference).filter((other) => other !== id);
+    this.database.execute(`DELETE FROM ${table} WHERE name = ? AND ${column} = ?`, name, mark);
+    this.database.execute("DELETE FROM image_variants WHERE name = ? AND mark = ?", name, mark);
+    const [first, ...rest] = others;
+    if (first !== undefined) this.setName(reference, first, rest);
+  }
+
+  /** All images that a name stands for: the one it names, then its variants for other platforms. */
+  idsOf(reference: Reference): Digest[] {
+    const first = this.idOf(reference);
+    if (first === undefined) return [];
+    const variants = this.database.all<{ image_id: Digest }>(
+      "SELECT image_id FROM image_variants WHERE name = ? AND mark = ? ORDER BY rowid",
       fullName(reference),
-      mark,
+      placeOf(reference).mark,
     );
+    return [first, ...variants.map((row) => row.image_id)];
   }
 
   /** The image of a name with a tag, or with a digest. */
@@ -275,14 +305,20 @@ export class ImageTable {
 
   tagsOf(id: string): NameRow[] {
     return this.database.all<NameRow>(
-      "SELECT name, tag AS mark FROM image_tags WHERE image_id = ? ORDER BY name, tag",
+      `SELECT name, tag AS mark FROM image_tags WHERE image_id = ?
+       UNION SELECT name, mark FROM image_variants WHERE image_id = ? AND mark NOT LIKE 'sha256:%'
+       ORDER BY name, mark`,
+      id,
       id,
     );
   }
 
   digestsOf(id: string): NameRow[] {
     return this.database.all<NameRow>(
-      "SELECT name, digest AS mark FROM image_digests WHERE image_id = ? ORDER BY name, digest",
+      `SELECT name, digest AS mark FROM image_digests WHERE image_id = ?
+       UNION SELECT name, mark FROM image_variants WHERE image_id = ? AND mark LIKE 'sha256:%'
+       ORDER BY name, mark`,
+      id,
       id,
     );
   }

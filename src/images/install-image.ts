@@ -3,15 +3,16 @@ import type { Digest } from "../base/digest.ts";
 import { digestOf } from "../base/hash.ts";
 import { isTiffinError, TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
-import { familiarReference } from "../base/reference.ts";
+import { familiarReference, type Reference } from "../base/reference.ts";
 import { Slots } from "../base/slots.ts";
 import type { Layer } from "../layers/layer-store.ts";
 import type { LayerSource } from "../layers/unpack.ts";
 import type { ContentStore } from "./content-store.ts";
 import { type ImagePlaces, releaseContent } from "./garbage.ts";
-import { diffIdsOf } from "./image-config.ts";
+import { diffIdsOf, parseImageConfig } from "./image-config.ts";
 import type { ImageLayer, ImageSource } from "./image-source.ts";
 import type { LayerReport } from "./layer-report.ts";
+import { platformName } from "./manifest.ts";
 
 /** More threads than processors would only take memory; less than two would not hide the waiting for the disk. */
 const LAYERS_AT_ONCE = Math.max(2, Math.min(4, availableParallelism()));
@@ -140,10 +141,11 @@ function layerError(error: unknown, number: number, count: number): unknown {
 
 /** Runs inside a transaction. */
 function commit(
-  { table, content }: ImagePlaces,
+  places: ImagePlaces,
   source: ImageSource,
   { sizes, report }: { sizes: readonly number[]; report: LayerReport },
 ): Digest {
+  const { table, content } = places;
   const id = digestOf(source.configBytes);
   const now = new Date().toISOString();
   const diffIds = diffIdsOf(source.config);
@@ -164,13 +166,25 @@ function commit(
   }
   for (const reference of source.references) {
     const before = table.idOf(reference);
-    if (before !== undefined && before !== id && reference.digest === undefined) {
+    const isReplaced = before !== undefined && before !== id && source.keepsVariants !== true;
+    if (isReplaced && reference.digest === undefined) {
       report.renamed?.(familiarReference(reference), before);
     }
-    table.setName(reference, id);
+    table.setName(reference, id, source.keepsVariants ? variantsOf(places, reference, source) : []);
   }
   if (source.references.length > 0) table.setLastTagged(id, now);
   return id;
+}
+
+/** The images that a name stands for so far and that are for other platforms. */
+function variantsOf(
+  { table, content }: ImagePlaces,
+  reference: Reference,
+  { config }: ImageSource,
+): Digest[] {
+  return table
+    .idsOf(reference)
+    .filter((id) => platformName(parseImageConfig(content.read(id))) !== platformName(config));
 }
 
 /** In one form, so that text order is the order of time; the zero time when there is none. */

@@ -267,7 +267,7 @@ test("ensureBuiltinImage() loads hello once, and never over a user's own", async
 test("an index of a newer Tiffin is refused", () => {
   fixture.database.execute("UPDATE image_schema SET version = 99");
   fixture.close();
-  expect(() => fixture.store).toThrow("its version is 99, this Tiffin reads 2");
+  expect(() => fixture.store).toThrow("its version is 99, this Tiffin reads 3");
 });
 
 test("an unfinished download is no garbage, and goes when it is asked for", async () => {

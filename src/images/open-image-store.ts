@@ -21,11 +21,19 @@ import { installImages } from "./install-image.ts";
 import type { LayerUse } from "./layer-use.ts";
 import { type LayerReport, loadReport } from "./layer-report.ts";
 import { keepStored } from "./keep-stored.ts";
+import { type Platform, platformFits } from "./manifest.ts";
 import { namesToSave, saveImages } from "./save-images.ts";
 import { imageForPush, type StoredImage } from "./stored-layer.ts";
 import { Pins } from "./pins.ts";
 import { type ImageUser, planRemoval } from "./plan-removal.ts";
-import { familiarNameOf, noSuchImage, referenceOf, resolveImage } from "./resolve-image.ts";
+import {
+  candidateImages,
+  familiarNameOf,
+  noSuchImage,
+  noSuchPlatform,
+  referenceOf,
+  resolveImage,
+} from "./resolve-image.ts";
 
 /**
  * Opens the images below `root`: the index in the database (own tables), configurations and manifests in ROOT/blobs,
@@ -57,8 +65,19 @@ class SqliteImageStore implements ImageStore {
     this.places = places;
   }
 
-  image(reference: string): Image {
-    return this.imageOf(this.rowOf(reference));
+  image(reference: string, platform?: Platform): Image {
+    if (platform === undefined) return this.imageOf(this.rowOf(reference));
+    const { table } = this.places;
+    const ids = candidateImages(table, reference);
+    const id = ids.find((one) => platformFits(this.configOf(one), platform));
+    if (id === undefined) {
+      throw noSuchPlatform(
+        reference,
+        platform,
+        ids.map((one) => this.configOf(one)),
+      );
+    }
+    return this.imageOf(this.rowOf(id));
   }
 
   images(): Image[] {
@@ -136,10 +155,13 @@ class SqliteImageStore implements ImageStore {
     });
   }
 
-  save(references: readonly string[], signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  save(
+    references: readonly string[],
+    { signal, platform }: { signal?: AbortSignal; platform?: Platform } = {},
+  ): AsyncGenerator<Uint8Array, void> {
     const chosen = new Map<Digest, Reference[]>();
     for (const reference of references) {
-      const { id } = this.rowOf(reference);
+      const { id } = this.rowOf(this.image(reference, platform).id);
       chosen.set(id, [...(chosen.get(id) ?? []), ...namesToSave(this.places.table, reference)]);
     }
     return saveImages(this.places, chosen, signal);
@@ -160,8 +182,8 @@ class SqliteImageStore implements ImageStore {
     return this.places.table.layerUse();
   }
 
-  history(reference: string): HistoryEntry[] {
-    const image = this.image(reference);
+  history(reference: string, platform?: Platform): HistoryEntry[] {
+    const image = this.image(reference, platform);
     return imageHistory(image, this.layerSizes(image.id));
   }
 
@@ -183,7 +205,7 @@ class SqliteImageStore implements ImageStore {
     const diffIds = table.layersOf(id);
     const digests = goes ? this.digestsOf(id) : [];
     table.transaction(() => {
-      for (const name of plan.untag) table.deleteName(name);
+      for (const name of plan.untag) table.deleteName(name, id);
       if (goes) table.delete(id);
       else if (plan.deletes) table.hide(id);
     });

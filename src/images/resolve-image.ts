@@ -8,6 +8,7 @@ import {
   type Reference,
   withDefaultTag,
 } from "../base/reference.ts";
+import { type Platform, platformName } from "./manifest.ts";
 import type { ImageTable, NameRow } from "./image-table.ts";
 
 /**
@@ -17,14 +18,22 @@ import type { ImageTable, NameRow } from "./image-table.ts";
  * @throws not-found, invalid-argument (no reference at all, or the start of several ids)
  */
 export function resolveImage(table: ImageTable, text: string): Digest {
+  return candidateImages(table, text)[0];
+}
+
+/** As {@link resolveImage}; a name may stand for images of other platforms too, which follow. */
+export function candidateImages(
+  table: ImageTable,
+  text: string,
+): [first: Digest, ...variants: Digest[]] {
   if (isImageId(text)) {
     const row = table.row(isDigest(text) ? text : `sha256:${text}`);
-    if (row !== undefined) return row.id;
+    if (row !== undefined) return [row.id];
     throw noSuchImage(text);
   }
   const reference = withDefaultTag(parseReference(text));
-  const named = table.idOf(reference);
-  if (named !== undefined) return named;
+  const [named, ...variants] = table.idsOf(reference);
+  if (named !== undefined) return [named, ...variants];
   const prefix = text.startsWith("sha256:") ? hexOf(text) : text;
   const [id, other] = /^[0-9a-f]+$/.test(prefix) ? table.idsWithPrefix(prefix) : [];
   if (other !== undefined) {
@@ -34,7 +43,7 @@ export function resolveImage(table: ImageTable, text: string): Digest {
     );
   }
   if (id === undefined) throw noSuchImage(familiarReference(reference));
-  return id;
+  return [id];
 }
 
 /** True when the text names the image by its id or the start of it, not by a name. */
@@ -46,6 +55,21 @@ export function noSuchImage(name: string): TiffinError {
   return new TiffinError("not-found", `No such image: ${name}`, {
     hint: "See what there is with: tiffin images",
   });
+}
+
+/** A name stands for images, and none of them is for the platform. */
+export function noSuchPlatform(
+  name: string,
+  wanted: Platform,
+  known: readonly Platform[],
+): TiffinError {
+  return new TiffinError(
+    "not-found",
+    `image with reference ${name} was found but does not provide the specified platform (${platformName(wanted)})`,
+    {
+      hint: `It is here for ${known.map(platformName).join(", ")}; bring it in with: tiffin pull --platform ${platformName(wanted)} ${name}`,
+    },
+  );
 }
 
 /** A stored name in its familiar form: `debian:12`, `debian@sha256:…`. */

@@ -79,7 +79,8 @@ export async function findRemoteImage(request: PullRequest): Promise<RemoteImage
       ? [{ ...reference, digest: undefined }, byDigest]
       : [byDigest];
   signal?.throwIfAborted();
-  const source = { configBytes, config, manifestBytes: chosen.bytes, layers, references };
+  const manifestBytes = chosen.bytes;
+  const source = { configBytes, config, manifestBytes, layers, references, keepsVariants: true };
   return { source, digest };
 }
 

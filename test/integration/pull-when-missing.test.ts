@@ -100,6 +100,41 @@ describe.skipIf(obstacle !== undefined)("an image that is not here", () => {
     });
   }
 
+  test("images of one name for several platforms are here at once; each is run, shown, saved and pushed", async () => {
+    const name = `${registry.host}/many`;
+    const show = (...more: string[]): Promise<string> =>
+      engine.tiffinOk("image", "inspect", "-f", "{{.Architecture}}", ...more, name);
+    await engine.tiffinOk("pull", "-q", name);
+    await engine.tiffinOk("pull", "-q", "--platform", "linux/arm64", name);
+    expect(await show()).toBe("arm64");
+    expect(await show("--platform", "linux/amd64")).toBe("amd64");
+    expect(await show("--platform", "linux/arm64")).toBe("arm64");
+    const none = await engine.tiffin(["image", "inspect", "--platform", "linux/s390x", name]);
+    expect(none).toMatchObject({ status: 1 });
+    expect(none.stderr).toContain("does not provide the specified platform (linux/s390x)");
+    const listed = await engine.tiffinOk("images", "--format", "{{.Repository}}:{{.Tag}}", name);
+    expect(listed.split("\n")).toEqual([`${name}:latest`, `${name}:latest`]);
+    for (const program of ["tiffin", "docker"] as const) {
+      const run = ["run", "--rm", "--pull", "never", "--platform", "linux/amd64", name];
+      expect(await engine[program](run)).toMatchObject({ status: 0, stdout: "amd\n" });
+    }
+    const save = ["save", "--platform", "linux/amd64", name];
+    const archive = await engine.tiffin(save);
+    expect(archive).toMatchObject({ status: 0 });
+    await engine.tiffinOk("tag", name, `${registry.host}/one:arm`);
+    const amd = await show("--platform", "linux/amd64");
+    expect(amd).toBe("amd64");
+    const pulled = await engine.tiffinOk("pull", name);
+    expect(pulled).toContain("Image is up to date");
+    expect(await show()).toBe("amd64");
+    // The name goes over to the other one, and then goes.
+    expect(await engine.tiffinOk("rmi", name)).toContain(`Untagged: ${name}:latest`);
+    expect(await show()).toBe("arm64");
+    await engine.tiffinOk("rmi", `${registry.host}/one:arm`, name);
+    expect(await engine.tiffinOk("images", "-aq")).toBe("");
+    expect(await engine.leaks()).toEqual([]);
+  });
+
   test("a dry run pulls nothing", async () => {
     const ran = await engine.tiffin(["run", "--dry-run", `${registry.host}/app`]);
     expect(ran.status).toBe(125);

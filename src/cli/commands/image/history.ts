@@ -1,6 +1,7 @@
 import { humanDuration } from "../../../base/duration.ts";
 import { humanSize } from "../../../base/size.ts";
 import { imagePath } from "../../image-path.ts";
+import { platformQuery } from "../../platform-query.ts";
 import type { Command, Context } from "../../command.ts";
 import { text, toggle } from "../../flag.ts";
 import { FORMAT_HELP } from "../../format-help.ts";
@@ -61,7 +62,9 @@ const EPOCH_SECONDS = 946_684_800;
 async function run(context: Context): Promise<number> {
   const given = context.arguments;
   const [name = ""] = given.operands;
-  const steps = (await context.api.json("GET", imagePath(name, "history"))) as Step[];
+  const steps = (await context.api.json("GET", imagePath(name, "history"), {
+    query: platformQuery(given.get(platform)),
+  })) as Step[];
   const isHuman = given.get(human);
   const rows = steps.map((step) => rowOf(step, { isHuman, isWhole: given.get(noTrunc) }));
   const chosen = given.get(format);

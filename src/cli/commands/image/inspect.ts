@@ -5,12 +5,16 @@ import { inspectObjects } from "../../inspection.ts";
 
 const format = text("format", INSPECT_FORMAT_HELP, { short: "f" });
 
+const platform = text("platform", "Inspect a specific platform of a multi-platform image");
+
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   summary: "Display detailed information on one or more images",
   examples: `# What it runs
-tiffin image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' nginx`,
-  flags: [format],
+tiffin image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' nginx
+# One of the platforms that are here
+tiffin image inspect --platform linux/arm64 nginx`,
+  flags: [format, platform],
   operands: { atLeast: 1 },
   inEngine: () => true,
   run,
@@ -21,5 +25,6 @@ function run(context: Context): Promise<number> {
     type: "image",
     format: context.arguments.get(format),
     size: false,
+    platform: context.arguments.get(platform),
   });
 }

@@ -8,6 +8,7 @@ import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { failure } from "../../failure.ts";
 import { text, toggle } from "../../flag.ts";
+import { platformQuery } from "../../platform-query.ts";
 import { showProgress } from "../../progress.ts";
 import { registryAuthHeader } from "../../registry-login/registry-auth.ts";
 
@@ -46,7 +47,10 @@ async function run(context: Context): Promise<number> {
     ...(await registryAuthHeader(context.world, asked.domain)),
   };
   const path = apiPath("images", familiarName(reference), "push");
-  const query = reference.tag === undefined ? {} : { tag: reference.tag };
+  const query = {
+    ...(reference.tag === undefined ? {} : { tag: reference.tag }),
+    ...platformQuery(given.get(platform)),
+  };
   const response = await context.api.request("POST", path, { query, headers });
   await showProgress(context, response.body, { quiet: isQuiet });
   if (isQuiet) await context.print(fullReference(reference));

@@ -3,6 +3,7 @@ import { failure } from "../../failure.ts";
 import { text } from "../../flag.ts";
 import { checkOutputPath } from "../../host-path.ts";
 import { writeOutputFile } from "../../output-file.ts";
+import { platformQuery } from "../../platform-query.ts";
 
 const output = text("output", "Write to a file, instead of STDOUT", { short: "o" });
 const platform = text("platform", "Save only the given platform variant");
@@ -38,11 +39,4 @@ function checkFile(file: string): void {
   } catch (error) {
     throw failure(`failed to save image: ${(error as Error).message}`);
   }
-}
-
-function platformQuery(words: string): { platform?: string } {
-  if (words === "") return {};
-  const [os = "", architecture = "", variant] = words.split("/");
-  const wanted = { os, architecture, ...(variant === undefined ? {} : { variant }) };
-  return { platform: JSON.stringify(wanted) };
 }
