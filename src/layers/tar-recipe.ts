@@ -161,32 +161,35 @@ export async function* followRecipe(
   root: number,
 ): AsyncGenerator<Uint8Array, void> {
   const steps = new StepReader(decompress(readArchiveFile(recipe)));
+  const buffer = new Uint8Array(READ_BYTES);
   for (;;) {
-    const kind = await steps.take(1);
+    // Most steps are here already: waiting for nothing would cost more than they do.
+    const kind = steps.ready(1) ?? (await steps.take(1));
     if (kind === undefined) return;
     if (kind[0] === LITERAL) {
-      const head = await steps.must(LITERAL_HEAD - 1);
-      yield await steps.must(head.readUInt32LE(0));
+      const head = steps.ready(LITERAL_HEAD - 1) ?? (await steps.must(LITERAL_HEAD - 1));
+      const length = head.readUInt32LE(0);
+      yield steps.ready(length) ?? (await steps.must(length));
     } else if (kind[0] === CONTENT) {
-      const head = await steps.must(CONTENT_FIXED - 1);
-      const path = decodeFileName(await steps.must(head.readUInt16LE(0)));
+      const head = steps.ready(CONTENT_FIXED - 1) ?? (await steps.must(CONTENT_FIXED - 1));
+      const length = head.readUInt16LE(0);
+      const path = decodeFileName(steps.ready(length) ?? (await steps.must(length)));
       const run = {
         path,
         offset: Number(head.readBigUInt64LE(2)),
         length: Number(head.readBigUInt64LE(10)),
       };
-      yield* contentOf(root, run);
+      yield* contentOf(root, run, buffer);
     } else throw damaged("it has a step of no known kind");
   }
 }
 
-function* contentOf(root: number, run: Run): Generator<Uint8Array, void> {
+function* contentOf(root: number, run: Run, chunk: Uint8Array): Generator<Uint8Array, void> {
   const file = openat2(root, run.path, {
     flags: O.RDONLY | O.NOFOLLOW | O.NONBLOCK,
     resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS,
   });
   try {
-    const chunk = new Uint8Array(Math.min(READ_BYTES, run.length));
     for (let done = 0; done < run.length; ) {
       const wanted = Math.min(chunk.length, run.length - done);
       const count = readSync(file, chunk, 0, wanted, run.offset + done);
@@ -205,6 +208,14 @@ class StepReader {
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** So many bytes when they are here; at least one. */
+  ready(length: number): Buffer | undefined {
+    if (length === 0 || this.#pending.length < length) return undefined;
+    const bytes = this.#pending.subarray(0, length);
+    this.#pending = this.#pending.subarray(length);
+    return bytes;
   }
 
   /** So many bytes; undefined at the end of the recipe. */

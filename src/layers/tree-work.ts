@@ -65,13 +65,16 @@ async function rebuild(
 ): Promise<void> {
   const hash = createHash("sha256");
   const packer = new ChunkPacker();
+  const send = (data: Uint8Array): Promise<void> | void => {
+    hash.update(data);
+    return line.send({ kind: "chunk", data });
+  };
   for await (const bytes of followRecipe(task.recipe, root)) {
     line.checkpoint();
-    hash.update(bytes);
     packer.add(bytes);
-    for (const data of packer.takeFull()) await line.send({ kind: "chunk", data });
+    for (const data of packer.takeFull()) await send(data);
   }
-  for (const data of packer.finish()) await line.send({ kind: "chunk", data });
+  for (const data of packer.finish()) await send(data);
   const actual = `sha256:${hash.digest("hex")}`;
   if (actual === task.diffId) return;
   throw new TiffinError(
