@@ -245,7 +245,7 @@ describe.skipIf(obstacle !== undefined)("space", () => {
       "--format",
       "{{.Type}} {{.Actor.Attributes.reclaimed}}",
     );
-    expect(events.split("\n")).toEqual(["container 0", "image 0"]);
+    expect(events.split("\n")).toEqual(["container 0", "network 0", "image 0"]);
   });
 
   test("info: docker shows what tiffin shows", async () => {
