@@ -87,7 +87,7 @@ describe.skipIf(obstacle !== undefined)("another host", () => {
     const port = await portOf("web");
     await until("it serves", async () => (await hear(here, port)).includes(`:80`));
     expect(await hear(here, port)).toContain(`${there}:`);
-    expect(await hear(here6, port)).toContain(`${there6.slice(0, 15)}`);
+    expect(await hear(here6, port)).toContain(there6.slice(0, 15));
   });
 
   test("reaches a range of ports, and not what is published elsewhere or not at all", async () => {
