@@ -76,6 +76,14 @@ function fromOrToLoopback(side: "source" | "destination"): Expression[] {
   ];
 }
 
+/** What comes from ::1 is not routed: a forwarder of the engine's takes it (loopback-forwarder.ts). */
+function exceptLoopback6(): Expression[] {
+  const { destination: offset, length } = FAMILY[6];
+  const loopback = Buffer.alloc(length);
+  loopback[length - 1] = 1;
+  return [payload("network", { offset, length }), compare("differs", loopback)];
+}
+
 function sourceAndDestination(version: Version): Expression[] {
   const { source, destination: to, length } = FAMILY[version];
   return [
@@ -91,6 +99,7 @@ function toContainers(): Expression[][] {
     const target = [
       ...toThisHost(),
       ...isFamily(version),
+      ...(version === 6 ? exceptLoopback6() : []),
       meta("l4proto"),
       payload("network", { offset: to, length, word: 1 }),
       payload("transport", { offset: 2, length: 2, word: 1 + length / 4 }),

@@ -1,3 +1,15 @@
+/**
+ * Networks: namespaces joined by bridges, with addresses, ways out and published ports (docs/guide/networks.md). This room decides what
+ * is to be done, as data, and knows the host's side; who is in which network is the engine's (src/engine/networks/network-state.ts).
+ *
+ * network.ts              what a network, an endpoint and a published port are
+ * subnet.ts choose-subnet.ts complete-pool.ts address-allocator.ts    addresses
+ * link-operations.ts      interfaces of a start, as operations of its plan (rtnetlink, rtnetlink(7))
+ * host-network.ts         the host's bridges, routes and settings
+ * firewall.ts port-elements.ts    the nf_tables table, and what goes into it
+ * published-ports.ts host-port.ts loopback-forwarder.ts    which ports, who has them, and ::1
+ */
+
 export type NetworkDriver = "bridge" | "macvlan" | "host" | "null";
 
 /** A subnet of a network, as texts: what a user asked for, completed. */

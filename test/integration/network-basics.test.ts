@@ -224,6 +224,7 @@ describe.if(engineObstacle === undefined)("networks", () => {
     const port = any?.HostPort ?? "";
     expect(any?.HostIp).toBe("0.0.0.0");
     expect(await sayFromHost("127.0.0.1", port)).toBe("host-a");
+    expect(await sayFromHost("::1", port)).toBe("host-a");
     const gateway = networks["bridge"]?.Gateway ?? "";
     expect(await sayFromHost(gateway, port)).toBe("host-a");
     // Another network's containers, and the container itself.
@@ -278,18 +279,21 @@ describe.if(engineObstacle === undefined)("networks", () => {
       "host-a",
       "-p",
       "127.0.0.1::80",
+      "-p",
+      "80",
       "bb",
       "sh",
       "-c",
       serve,
     );
     const before = await inspect("aa");
-    const port = before.Ports["80/tcp"]?.[0]?.HostPort ?? "";
+    const [port = "", any = ""] = (before.Ports["80/tcp"] ?? []).map(({ HostPort }) => HostPort);
     await engine.killEngine();
     expect(await sayFromHost("127.0.0.1", port)).toBe("host-a");
     await engine.startEngine();
     expect(await inspect("aa")).toEqual(before);
     await until("a serves", async () => (await sayFromHost("127.0.0.1", port)) === "host-a");
+    expect(await sayFromHost("::1", any)).toBe("host-a");
     await run("-d", "--name", "bb1", "bb", "sleep", "60");
     expect((await inspect("bb1")).IPAddress).not.toBe(before.IPAddress);
   });

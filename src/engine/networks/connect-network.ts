@@ -91,7 +91,7 @@ function joinLive(
     changeInside(context, id, interfaceMessages(endpoint));
     context.networks.attachments.set(id, attachment);
   } catch (error) {
-    if (isDefault) context.networks.firewall.remove(id);
+    if (isDefault) context.networks.lead(id);
     if (endpoint.hostInterface !== "") context.networks.host.deleteLink(endpoint.hostIndex);
     freeEndpoint(context, endpoint);
     writeAttachment(context.places, id, before);

@@ -2,7 +2,6 @@ import { isTiffinError, TiffinError } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault-point.ts";
 import { deleteLink, newDefaultRoute } from "../../kernel/rtnetlink.ts";
 import type { Endpoint } from "../../network/network.ts";
-import { portElements } from "../../network/port-elements.ts";
 import { addressBytes, parseAddress } from "../../network/subnet.ts";
 import type { StoredContainer } from "../container-table.ts";
 import type { EngineContext } from "../context.ts";
@@ -77,12 +76,12 @@ export function leaveLive(
     changeInside(context, id, [deleteLink(endpoint.interfaceIndex)]);
   else networks.host.deleteLink(endpoint.hostIndex);
   if (endpoint.isDefault) {
-    networks.firewall.remove(id);
+    networks.lead(id);
     const next = nextWay(rest);
     rest = rest.map((one) => (one === next ? { ...one, isDefault: true } : one));
     if (next) {
       changeInside(context, id, defaultRoutes(next));
-      if (before.ports.length > 0) networks.firewall.add(id, portElements(next, before.ports));
+      networks.lead(id, { endpoint: next, ports: before.ports });
     }
   }
   const isOut = endpoint.isDefault && !nextWay(rest);

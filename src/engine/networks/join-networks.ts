@@ -46,7 +46,7 @@ export function joinNetworks(context: EngineContext, container: StoredContainer)
   } catch (error) {
     for (const { link } of joined) freeEndpoint(context, link.endpoint);
     context.networks.attachments.delete(id);
-    context.networks.firewall.remove(id);
+    context.networks.lead(id);
     throw error;
   }
 }

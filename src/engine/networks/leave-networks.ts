@@ -12,7 +12,7 @@ export function leaveNetworks(context: EngineContext, id: string): void {
   const attachment = networks.attachments.get(id);
   if (!attachment) return;
   networks.attachments.delete(id);
-  networks.firewall.remove(id);
+  networks.lead(id);
   const isShared = containers
     .all()
     .some((other) => other.spec.networkMode === `container:${id}` && isRunning(other));

@@ -1,7 +1,9 @@
 import type { Database } from "../../base/database.ts";
 import { AddressAllocator } from "../../network/address-allocator.ts";
 import { HostNetwork } from "../../network/host-network.ts";
-import type { Attachment, Network } from "../../network/network.ts";
+import { LoopbackForwarder } from "../../network/loopback-forwarder.ts";
+import type { Attachment, Endpoint, Network, PublishedPort } from "../../network/network.ts";
+import { portElements } from "../../network/port-elements.ts";
 import { NetworkTable } from "../../network/network-table.ts";
 import type { Places } from "../types.ts";
 import { Firewall } from "./firewall.ts";
@@ -21,6 +23,7 @@ export class NetworkState {
   readonly table: NetworkTable;
   readonly attachments: Map<string, Attachment> = new Map();
   readonly firewall: Firewall;
+  readonly forwarder: LoopbackForwarder = new LoopbackForwarder();
   /** The engine's own part in names on the host: "" in the default place. */
   readonly suffix: string;
   private readonly allocators = new Map<string, AddressAllocator[]>();
@@ -70,7 +73,17 @@ export class NetworkState {
     this.allocators.delete(networkId);
   }
 
+  /** Leads a container's ports to its endpoint; none: to nowhere any more. */
+  lead(id: string, to?: { endpoint: Endpoint; ports: readonly PublishedPort[] }): void {
+    this.firewall.remove(id);
+    this.forwarder.close(id);
+    if (!to || to.ports.length === 0) return;
+    this.firewall.add(id, portElements(to.endpoint, to.ports));
+    this.forwarder.open(id, to.endpoint, to.ports);
+  }
+
   close(): void {
+    this.forwarder.closeAll();
     this.openHost?.close();
     this.firewall.close();
   }

@@ -1,6 +1,6 @@
 import { ephemeralPorts, hostObstacle } from "../../network/host-port.ts";
 import type { Endpoint, Network, PublishedPort } from "../../network/network.ts";
-import { ANY_ADDRESS, portElements } from "../../network/port-elements.ts";
+import { ANY_ADDRESS } from "../../network/port-elements.ts";
 import {
   choosePorts,
   type PortBindings,
@@ -29,7 +29,7 @@ export function publish(
     anyPorts: ephemeralPorts,
     obstacle: (candidate) => containerObstacle(context, candidate) ?? hostObstacle(candidate),
   });
-  context.networks.firewall.add(id, portElements(endpoint, ports));
+  context.networks.lead(id, { endpoint, ports });
   return ports;
 }
 

@@ -71,6 +71,7 @@ export function recoverFirewall(context: EngineContext): void {
     const way = endpoints.find(({ isDefault }) => isDefault);
     if (container && isRunning(container) && way && ports.length > 0) {
       networks.firewall.expect(id, portElements(way, ports));
+      networks.forwarder.open(id, way, ports);
     }
   }
   if (present.length > 0) networks.firewall.makeAgain();
