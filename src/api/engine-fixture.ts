@@ -1,6 +1,7 @@
 import type { NetworkVerbs } from "../engine/networks/network-verbs.ts";
 import { fixtureNetworks } from "./networks-fixture.ts";
 import { TiffinError } from "../base/error.ts";
+import type { ContentStore } from "../images/content-store.ts";
 import { INITIAL_STATE } from "../engine/container-table.ts";
 import { planMountPoints } from "../engine/plan-mount-points.ts";
 import type { CommitRequest } from "../engine/commit-container.ts";
@@ -502,9 +503,11 @@ class FixtureInput implements AsyncIterable<Uint8Array> {
 export class FixtureImages implements ImageStore {
   loadedBytes = 0;
 
-  get content(): never {
-    throw new TiffinError("internal", "The fixture keeps no blobs");
-  }
+  /** The fixture keeps no blobs. */
+  readonly content: ContentStore = {
+    digests: () => [],
+    partials: () => [],
+  } as unknown as ContentStore;
 
   image(reference: string): Image {
     if (["box:1", "box", fixtureImage.id].includes(reference)) return fixtureImage;
