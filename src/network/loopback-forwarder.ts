@@ -38,7 +38,7 @@ export class LoopbackForwarder {
   }
 
   closeAll(): void {
-    for (const owner of [...this.servers.keys()]) this.close(owner);
+    for (const owner of this.servers.keys()) this.close(owner);
   }
 }
 
