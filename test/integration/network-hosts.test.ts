@@ -197,6 +197,27 @@ describe.skipIf(obstacle !== undefined)("another host", () => {
     expect(wrong.stderr).toContain("open the network namespace /run/netns/nowhere");
   });
 
+  test("may take the default network's subnet while the engine is away: it has another one then", async () => {
+    const addressOf = "ip -4 address show eth0 | sed -n 's/.*inet \\([^ ]*\\).*/\\1/p'";
+    const before = await engine.tiffinOk("run", "--rm", "bb", "sh", "-c", addressOf);
+    await engine.stopEngine();
+    ip("address", "add", before, "dev", wire);
+    await engine.startEngine();
+    const after = await engine.tiffinOk("run", "--rm", "bb", "sh", "-c", addressOf);
+    ip("address", "delete", before, "dev", wire);
+    expect(after).toMatch(/^\d+\.\d+\.\d+\.\d+\/20$/);
+    expect(after).not.toBe(before);
+    expect(after.split(".").slice(0, 3)).not.toEqual(before.split(".").slice(0, 3));
+    const asked = await engine.tiffin([
+      "network",
+      "create",
+      "--subnet",
+      `198.18.${place}.0/25`,
+      "x",
+    ]);
+    expect(asked.stderr).toContain(`overlaps the host's route 198.18.${place}.0/24`);
+  });
+
   test("is not reached from a container by the host's loopback", async () => {
     const server = Bun.listen({
       hostname: "127.0.0.1",

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { TiffinError } from "../../base/error.ts";
 import type { Link } from "../../kernel/rtnetlink.ts";
 import { chooseSubnet, localIpv6Subnet } from "../../network/choose-subnet.ts";
@@ -31,31 +31,53 @@ export function ensureBridge(
   asked: Network,
 ): { network: Network; link: Link } {
   const { networks } = context;
-  const network = asked.pools.length === 0 ? withSubnet(context, asked) : asked;
-  const name = networks.bridgeName(network);
+  const name = networks.bridgeName(asked);
   const known = networks.host.link(name);
   if (known && known.kind !== "bridge") throw nameTaken(name);
-  if (!known) checkRoutes(context, network);
-  const link =
-    known ??
-    networks.host.makeBridge({
+  const made = known ? { network: asked, link: known } : makeBridge(context, asked, name);
+  const { network, link } = made;
+  if (known && networks.firewall.has(network.id)) return made;
+  try {
+    if (!network.internal) allowForwarding({ ipv6: network.ipv6 });
+    if (!networks.firewall.has(network.id)) {
+      networks.firewall.add(network.id, networkElements(network, name));
+    }
+  } catch (error) {
+    if (!known) networks.host.deleteLink(link.index);
+    throw error;
+  }
+  return made;
+}
+
+/** How often another engine may choose the same subnet at the same moment. */
+const MOST_TRIES = 8;
+
+/** Where the engine itself chose the subnet and nobody is in it, it chooses another one rather than fail. */
+function makeBridge(
+  context: EngineContext,
+  asked: Network,
+  name: string,
+): { network: Network; link: Link } {
+  const { networks } = context;
+  const isFree = asked.predefined && networks.membersOf(asked.id).length === 0;
+  let network = asked;
+  for (let tries = 1; ; tries++) {
+    if (network.pools.length === 0 || (isFree && clash(context, network))) {
+      network = withSubnet(context, network);
+    }
+    const before = clash(context, network);
+    if (before) throw overlaps(network.name, before);
+    const link = networks.host.makeBridge({
       name,
       mac: bridgeMac(network),
       mtu: mtuOf(network),
       pools: network.pools,
     });
-  if (!known || !networks.firewall.has(network.id)) {
-    try {
-      if (!network.internal) allowForwarding({ ipv6: network.ipv6 });
-      if (!networks.firewall.has(network.id)) {
-        networks.firewall.add(network.id, networkElements(network, name));
-      }
-    } catch (error) {
-      if (!known) networks.host.deleteLink(link.index);
-      throw error;
-    }
+    const after = clash(context, network, link.index);
+    if (!after) return { network, link };
+    networks.host.deleteLink(link.index);
+    if (!isFree || tries === MOST_TRIES) throw overlaps(network.name, after);
   }
-  return { network, link };
 }
 
 /** Takes a network's bridge from the host, and what the firewall has of it. */
@@ -66,11 +88,12 @@ export function removeBridge(context: EngineContext, network: Network): void {
   if (link?.kind === "bridge") networks.host.deleteLink(link.index);
 }
 
-/** The network with the subnet that is chosen for it now, on record. */
+/** The default network with the subnet that is chosen for it now, on record. */
 function withSubnet(context: EngineContext, asked: Network): Network {
-  const pools = choosePools(context, asked, "default");
+  const pools = choosePools(context, { ...asked, ipv6: true }, "default");
   const network = { ...asked, pools, ipv6: pools.some(({ subnet }) => subnet.includes(":")) };
   context.networks.table.insert(network);
+  context.networks.forget(network.id);
   return network;
 }
 
@@ -82,16 +105,11 @@ export function choosePools(
 ): AddressPool[] {
   const pools: AddressPool[] = [];
   if (network.ipv4) {
-    const seed = context.networks.suffix === "" ? 0 : seedOf(context.id);
+    const seed = context.networks.suffix === "" ? 0 : randomBytes(4).readUInt32LE();
     pools.push(plainPool(chooseSubnet({ pool, taken: takenSubnets(context), seed })));
   }
   if (network.ipv6 && hasIpv6()) pools.push(plainPool(localIpv6Subnet(context.id, network.id)));
   return pools;
-}
-
-/** Where engines beside each other begin to look. */
-function seedOf(engineId: string): number {
-  return createHash("sha256").update(engineId).digest().readUInt32LE(0);
 }
 
 function plainPool(subnet: Subnet): AddressPool {
@@ -105,26 +123,32 @@ function plainPool(subnet: Subnet): AddressPool {
 }
 
 /** Subnets of the engine's networks and of the host's routes. */
-export function takenSubnets(context: EngineContext): Subnet[] {
+function takenSubnets(context: EngineContext): Subnet[] {
   const own = context.networks.table
     .all()
     .flatMap(({ pools }) => pools.map(({ subnet }) => parseSubnet(subnet)));
   return [...own, ...context.networks.host.routes()];
 }
 
-function checkRoutes(context: EngineContext, network: Network): void {
-  const routes = context.networks.host.routes();
+/** A subnet of the network's and the host's route that overlaps it, but for those of its own bridge. */
+function clash(
+  context: EngineContext,
+  network: Network,
+  except = 0,
+): { subnet: string; route: string } | undefined {
+  const routes = context.networks.host.routes({ except });
   for (const { subnet: text } of network.pools) {
     const subnet = parseSubnet(text);
     const route = routes.find((other) => overlap(other, subnet));
-    if (route) throw overlaps(network.name, text, formatSubnet(route));
+    if (route) return { subnet: text, route: formatSubnet(route) };
   }
+  return undefined;
 }
 
-function overlaps(name: string, subnet: string, route: string): TiffinError {
+function overlaps(name: string, found: { subnet: string; route: string }): TiffinError {
   return new TiffinError(
     "conflict",
-    `Cannot set up network "${name}": its subnet ${subnet} overlaps the host's route ${route}`,
+    `Cannot set up network "${name}": its subnet ${found.subnet} overlaps the host's route ${found.route}`,
     { hint: "See ip route; remove the network and make it again with another --subnet" },
   );
 }
