@@ -50,6 +50,14 @@ export interface ImageRow {
   readonly lastTaggedAt: string;
 }
 
+/** What a list of all images tells of one. */
+export interface Listing {
+  readonly tags: readonly NameRow[];
+  readonly digests: readonly NameRow[];
+  /** Bytes of its layers together, as they were unpacked. */
+  readonly sizeBytes: number;
+}
+
 export interface NameRow {
   /** Full name. */
   readonly name: string;
@@ -303,26 +311,55 @@ export class ImageTable {
     )?.image_id;
   }
 
-  tagsOf(id: string): NameRow[] {
-    return this.database.all<NameRow>(
-      `SELECT name, tag AS mark FROM image_tags WHERE image_id = ?
-       UNION SELECT name, mark FROM image_variants WHERE image_id = ? AND mark NOT LIKE 'sha256:%'
-       ORDER BY name, mark`,
-      id,
-      id,
+  /** By image id, in as many queries for a thousand images as for one. */
+  listings(): ReadonlyMap<string, Listing> {
+    const sizes = this.database.all<{ image_id: string; bytes: number }>(
+      `SELECT image_id, sum(coalesce(size_bytes, 0)) AS bytes
+       FROM image_layers AS use LEFT JOIN layers ON layers.diff_id = use.diff_id GROUP BY image_id`,
+    );
+    const tags = this.namesByImage(ALL_TAGS);
+    const digests = this.namesByImage(ALL_DIGESTS);
+    return new Map(
+      sizes.map(({ image_id: id, bytes }) => [
+        id,
+        { tags: tags.get(id) ?? [], digests: digests.get(id) ?? [], sizeBytes: bytes },
+      ]),
     );
   }
 
+  private namesByImage(names: string): Map<string, NameRow[]> {
+    const byImage = new Map<string, NameRow[]>();
+    const rows = this.database.all<NameRow & { imageId: string }>(
+      `SELECT name, mark, image_id AS imageId FROM (${names}) ORDER BY name, mark`,
+    );
+    for (const { imageId, name, mark } of rows) {
+      const known = byImage.get(imageId);
+      if (known === undefined) byImage.set(imageId, [{ name, mark }]);
+      else known.push({ name, mark });
+    }
+    return byImage;
+  }
+
+  tagsOf(id: string): NameRow[] {
+    return this.namesOf(id, ALL_TAGS);
+  }
+
   digestsOf(id: string): NameRow[] {
+    return this.namesOf(id, ALL_DIGESTS);
+  }
+
+  private namesOf(id: string, names: string): NameRow[] {
     return this.database.all<NameRow>(
-      `SELECT name, digest AS mark FROM image_digests WHERE image_id = ?
-       UNION SELECT name, mark FROM image_variants WHERE image_id = ? AND mark LIKE 'sha256:%'
-       ORDER BY name, mark`,
-      id,
+      `SELECT name, mark FROM (${names}) WHERE image_id = ? ORDER BY name, mark`,
       id,
     );
   }
 }
+
+const ALL_TAGS = `SELECT name, tag AS mark, image_id FROM image_tags
+  UNION SELECT name, mark, image_id FROM image_variants WHERE mark NOT LIKE 'sha256:%'`;
+const ALL_DIGESTS = `SELECT name, digest AS mark, image_id FROM image_digests
+  UNION SELECT name, mark, image_id FROM image_variants WHERE mark LIKE 'sha256:%'`;
 
 const SELECT_IMAGE =
   "SELECT id, manifest_digest AS manifestDigest, created_at AS createdAt, last_tagged_at AS lastTaggedAt FROM images";

@@ -5,6 +5,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { type Digest, hexOf } from "../base/digest.ts";
 import { digestOf } from "../base/hash.ts";
 import { messageOf } from "../base/error.ts";
+import { parseReference } from "../base/reference.ts";
 import { ensureBuiltinImage, isBuiltinImage } from "./builtin.ts";
 import { ociLayoutArchive } from "./pack-archive.ts";
 import { BASE, layerTar, packed, pieces, StoreFixture, UPPER } from "./store-fixture.ts";
@@ -32,6 +33,18 @@ describe("names", () => {
     ]) {
       expect(fixture.store.image(text).id).toBe(id);
     }
+  });
+
+  test("a list tells of each image what a look-up of it does", () => {
+    fixture.store.tag("a:1", "other:2");
+    fixture.store.addDigest(id, {
+      ...parseReference("localhost:5000/a"),
+      digest: digestOf("manifest"),
+    });
+    const listed = fixture.store.images();
+    expect(listed).toHaveLength(2);
+    expect(listed.find((image) => image.id === id)?.repoTags).toEqual(["a:1", "other:2"]);
+    for (const image of listed) expect(fixture.store.image(image.id)).toEqual(image);
   });
 
   test("what is not there or names several is said so", () => {

@@ -15,7 +15,7 @@ import { type HistoryEntry, imageHistory } from "./image-history.ts";
 import { archiveImages } from "./image-archive.ts";
 import type { ImageSource } from "./image-source.ts";
 import type { Image, ImageConfig, ImageStore, Progress, RemovedImage } from "./image-store.ts";
-import { type ImageRow, ImageTable } from "./image-table.ts";
+import { type ImageRow, ImageTable, type Listing } from "./image-table.ts";
 import { importRootfs, type ImportOptions, tagFor } from "./import-rootfs.ts";
 import { installImages } from "./install-image.ts";
 import type { LayerUse } from "./layer-use.ts";
@@ -81,7 +81,9 @@ class SqliteImageStore implements ImageStore {
   }
 
   images(): Image[] {
-    return this.places.table.rows().map((row) => this.imageOf(row));
+    const { table } = this.places;
+    const listings = table.listings();
+    return table.rows().map((row) => this.imageOf(row, listings.get(row.id)));
   }
 
   layerDirectories(imageId: string): string[] {
@@ -252,17 +254,23 @@ class SqliteImageStore implements ImageStore {
     return row;
   }
 
-  private imageOf({ id, manifestDigest, lastTaggedAt }: ImageRow): Image {
-    const { table } = this.places;
+  private imageOf({ id, manifestDigest, lastTaggedAt }: ImageRow, listing?: Listing): Image {
+    const { tags, digests, sizeBytes } = listing ?? this.listingOf(id);
     return {
       id,
       config: this.configOf(id),
-      repoTags: table.tagsOf(id).map(familiarNameOf),
-      repoDigests: table.digestsOf(id).map(familiarNameOf),
-      sizeBytes: this.layerSizes(id).reduce((sum, size) => sum + size, 0),
+      repoTags: tags.map(familiarNameOf),
+      repoDigests: digests.map(familiarNameOf),
+      sizeBytes,
       lastTaggedAt,
       manifestDigest,
     };
+  }
+
+  private listingOf(id: string): Listing {
+    const { table } = this.places;
+    const sizeBytes = this.layerSizes(id).reduce((sum, size) => sum + size, 0);
+    return { tags: table.tagsOf(id), digests: table.digestsOf(id), sizeBytes };
   }
 
   private configOf(id: Digest): ImageConfig {
