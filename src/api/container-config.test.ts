@@ -84,6 +84,7 @@ describe("a create body of docker's command line", () => {
       onUnhealthy: "",
       longestRunMs: 0,
       annotations: {},
+      runtime: "",
     });
   });
 
@@ -304,7 +305,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
     ["Dns", {}, { Dns: ["1.1.1.1"] }],
     ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],
-    ["Runtime", {}, { Runtime: "runc" }],
     ["MaskedPaths", {}, { MaskedPaths: ["/proc/kcore"], ReadonlyPaths: [] }],
   ];
   for (const [option, config, hostConfig] of cases) {

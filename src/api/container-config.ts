@@ -1,6 +1,7 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import type { ContainerSpec, DeviceSpec, Ulimit } from "../engine/types.ts";
+import { OWN_RUNTIME } from "../engine/runtime/find-runtime.ts";
 import { lifeAnnotations, readLife } from "./container-health.ts";
 import { readMounts } from "./container-mounts.ts";
 import { readNetworks } from "./container-networks.ts";
@@ -64,8 +65,14 @@ export function readContainerSpec(body: JsonObject): ContainerSpec {
     logDriver: logConfig.string("Type"),
     logOptions: logConfig.stringMap("Config"),
     restartPolicy,
+    runtime: readRuntime(hostConfig.string("Runtime")),
     ...readAnnotations(body, hostConfig.stringMap("Annotations")),
   };
+}
+
+/** The engine's own has no name: it is the default. */
+function readRuntime(name: string): string {
+  return name === OWN_RUNTIME ? "" : name;
 }
 
 type ProcessFields = Pick<

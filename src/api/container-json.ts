@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { humanDuration } from "../base/duration.ts";
 import { containerDirectories } from "../engine/container-directories.ts";
 import { isChecked } from "../engine/health/health-policy.ts";
+import { OWN_RUNTIME } from "../engine/runtime/find-runtime.ts";
 import type { Container, ContainerSpec, ContainerState, Places } from "../engine/types.ts";
 import type { ApiVersion } from "./api-version.ts";
 import { timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
@@ -205,7 +206,7 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
     UsernsMode: spec.usernsMode,
     ShmSize: spec.shmBytes || 64 * 1024 * 1024,
     ...(Object.keys(spec.sysctls).length === 0 ? {} : { Sysctls: spec.sysctls }),
-    Runtime: "tiffin",
+    Runtime: spec.runtime || OWN_RUNTIME,
     Isolation: "",
     ...formatResources(spec, facts.version),
     ...(mounts.length === 0 ? {} : { Mounts: mounts.map(formatMount) }),

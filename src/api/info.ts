@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
 import type { Container } from "../engine/types.ts";
+import { knownRuntimes, OWN_RUNTIME } from "../engine/runtime/find-runtime.ts";
 import { type ApiVersion, isAtLeast } from "./api-version.ts";
 import { productVersion } from "./product.ts";
 import { json, type JsonReply } from "./reply.ts";
@@ -54,8 +55,8 @@ export function readInfo(request: ApiRequest): JsonReply {
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: productVersion,
-    Runtimes: { tiffin: { path: "tiffin" } },
-    DefaultRuntime: "tiffin",
+    Runtimes: knownRuntimes(),
+    DefaultRuntime: OWN_RUNTIME,
     Swarm: swarmInfo(),
     // Containers outlive the engine.
     LiveRestoreEnabled: true,

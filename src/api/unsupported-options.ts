@@ -18,8 +18,6 @@ const configOptions: Readonly<Record<string, string>> = {
   NetworkDisabled: "NetworkDisabled",
 };
 
-const runtimes: readonly string[] = ["", "tiffin"];
-
 /**
  * Refuses every option that would have no effect: a create body is never half obeyed.
  * @throws not-implemented, naming the option
@@ -29,7 +27,6 @@ export function refuseUnsupported(config: JsonObject, hostConfig: JsonObject): v
   refuseFields(hostConfig, hostConfigOptions);
   refuseDeviceRequests(hostConfig);
   refuseQualityOfService(hostConfig);
-  if (!runtimes.includes(hostConfig.string("Runtime"))) throw unsupported("Runtime", "--runtime");
   const isolation = hostConfig.string("Isolation");
   if (isolation !== "" && isolation !== "default") throw unsupported("Isolation", "--isolation");
   // What inspect shows may be sent back.

@@ -50,13 +50,14 @@ function validateRealtime(resources: Resources): void {
   }
 }
 
-interface Bandwidth {
+export interface Bandwidth {
   /** Microseconds in each period; -1: no limit. */
   readonly quota: number;
   readonly period: number;
 }
 
-function bandwidth(resources: Resources): Bandwidth | undefined {
+/** CPU time as quota and period; undefined: no limit. */
+export function bandwidth(resources: Resources): Bandwidth | undefined {
   const { nanoCpus = 0, cpuPeriodMicroseconds = 0, cpuQuotaMicroseconds = 0 } = resources;
   if (nanoCpus > 0) {
     return { quota: Math.floor((nanoCpus / NANO) * DEFAULT_PERIOD), period: DEFAULT_PERIOD };

@@ -97,7 +97,7 @@ export class CgroupDriver {
   /** Ids of all containers that have a group in any hierarchy. */
   list(): string[] {
     const ids = new Set<string>();
-    for (const mountPoint of this.paths.mountPoints()) {
+    for (const mountPoint of [...this.paths.mountPoints(), ...this.paths.namedMountPoints()]) {
       for (const name of subgroups(this.paths.parent(mountPoint))) ids.add(name);
     }
     return [...ids];
@@ -115,7 +115,11 @@ export class CgroupDriver {
 
   /** Removes a container's groups and those that it made below them. @throws conflict when processes remain in them */
   async remove(containerId: string): Promise<void> {
-    let left = this.paths.groups(containerId).filter((group) => !removeEmpty(group));
+    const named = this.paths
+      .namedMountPoints()
+      .map((mountPoint) => this.paths.group(mountPoint, containerId));
+    const all = [...this.paths.groups(containerId), ...named];
+    let left = all.filter((group) => !removeEmpty(group));
     for (let round = 0; left.length > 0 && round < REMOVE_ROUNDS; round++) {
       left = left.filter((group) => !removeTree(group));
       if (left.length === 0) return;

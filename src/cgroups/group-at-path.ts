@@ -65,6 +65,11 @@ export class GroupAtPath extends DriverPaths {
       .filter((mountPoint) => this.usesCpuset || mountPoint !== hierarchyOf(this.layout, "cpuset"));
   }
 
+  /** What is there is not for this runtime to take away. */
+  override namedMountPoints(): string[] {
+    return [];
+  }
+
   /** Makes the groups above that are missing. Returns those that it made, from the top. */
   makeAncestors(): string[] {
     const made: string[] = [];

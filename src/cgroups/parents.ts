@@ -81,7 +81,7 @@ function levels(mountPoint: string, parent: string): string[] {
 
 /** Removes the parents that are empty. */
 export function removeParents(paths: DriverPaths): void {
-  for (const mountPoint of paths.mountPoints()) {
+  for (const mountPoint of [...paths.mountPoints(), ...paths.namedMountPoints()]) {
     for (const directory of paths.ancestors(mountPoint).toReversed()) {
       try {
         rmdirSync(directory);

@@ -71,9 +71,13 @@ export class DriverPaths {
   }
 
   group(hierarchy: string, containerId: string): string {
+    return `${hierarchy}${this.below(containerId)}`;
+  }
+
+  /** A container's group below every hierarchy's root: runtime-spec's cgroupsPath. */
+  below(containerId: string): string {
     const asked = this.parentOf(containerId);
-    const parent = asked === "" ? this.parent(hierarchy) : `${hierarchy}/${asked}`;
-    return `${parent}/${containerId}`;
+    return asked === "" ? `${this.parent("")}/${containerId}` : `/${asked}/${containerId}`;
   }
 
   /** The container's v2 group. */
@@ -102,6 +106,13 @@ export class DriverPaths {
   /** All places where a container may have a group. */
   groups(containerId: string): string[] {
     return this.mountPoints().map((mountPoint) => this.group(mountPoint, containerId));
+  }
+
+  /** Hierarchies without a controller (systemd's), where OCI runtimes make groups too. */
+  namedMountPoints(): string[] {
+    return this.layout.hierarchies
+      .filter((hierarchy) => hierarchy.controllers.length === 0)
+      .map((hierarchy) => hierarchy.mountPoint);
   }
 }
 

@@ -58,13 +58,12 @@ export function planContainerMounts(
     ...planOutsideDevices(devices.outside),
     ...etcFiles(context, container),
   ];
-  const asked = spec.mountPoints.map((mount, index) => {
-    const planned = planMount(context, container, { mount, index });
+  const asked = askedMounts(context, container).map((planned) =>
     // What is lexically there was allowed at create (validate-spec.ts); a link of the image could lead there too.
-    return isProcPath(mount.target)
+    isProcPath(planned.mount.target)
       ? planned
-      : { ...planned, mount: { ...planned.mount, asked: true } };
-  });
+      : { ...planned, mount: { ...planned.mount, asked: true } },
+  );
   return {
     prepare: asked.flatMap(({ prepare }) => prepare),
     mounts: orderMounts(
@@ -72,6 +71,21 @@ export function planContainerMounts(
       asked.map(({ mount }) => mount),
     ),
   };
+}
+
+/** What was asked for: volumes, binds, tmpfs. */
+export function askedMounts(
+  context: EngineContext,
+  container: StoredContainer,
+): readonly {
+  readonly point: MountPoint;
+  readonly prepare: readonly Operation[];
+  readonly mount: DetachedMount;
+}[] {
+  return container.spec.mountPoints.map((point, index) => ({
+    point,
+    ...planMount(context, container, { mount: point, index }),
+  }));
 }
 
 /** Only in a cgroup namespace of its own may a container with ids of its own mount them: the host's are bound otherwise. */
@@ -97,7 +111,7 @@ function cgroupMounts(
   return [planBind(bind, 2000)];
 }
 
-function sharedMemory(
+export function sharedMemory(
   context: EngineContext,
   { spec }: StoredContainer,
   parts: { namespaces: NamespacePlan; joinPidfds: ReadonlyMap<string, number> },
@@ -116,7 +130,7 @@ function sharedMemory(
 export const ETC_FILES = ["hosts", "hostname", "resolv.conf"] as const;
 
 /** Files of the container's own over the image's; whoever shares another's network shares its files too. */
-function etcFiles(context: EngineContext, container: StoredContainer): DetachedMount[] {
+export function etcFiles(context: EngineContext, container: StoredContainer): DetachedMount[] {
   const { networkMode } = container.spec;
   const owner = networkMode.startsWith("container:")
     ? context.containers.find(networkMode.slice("container:".length))

@@ -9,6 +9,9 @@ import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { explainLaunched } from "./explain.ts";
 import { planExec } from "./plan-exec.ts";
 import { removeRunDirectory } from "./release-host-resources.ts";
+import { isForeignRuntime } from "./runtime/find-runtime.ts";
+import { runtimeFailure } from "./runtime/runtime-failure.ts";
+import { readPid } from "./runtime/runtime-program.ts";
 import { runningProcess } from "./stop-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import type { Exec, ExecSpec } from "./types.ts";
@@ -79,9 +82,11 @@ export async function startExec(
     mkdirSync(directory, { mode: 0o700 });
     faultPoint("exec:directory");
     const plan = planExec(context, container, { exec, engineStreams: process.wanted() });
-    const launched = await context.launcher.launch(plan, `tiffin-exec-${exec.id.slice(0, 8)}`, [
-      target,
-    ]);
+    const launched = await context.launcher
+      .launch(plan, `tiffin-exec-${exec.id.slice(0, 8)}`, [target], () => readPid(directory))
+      .catch((error: unknown) => {
+        throw execFailure(container, exec, { error, directory });
+      });
     faultPoint("exec:launched");
     if (options.timings === true) context.execTimings.remember(exec.id, explainLaunched(launched));
     const pid = launched.report.register("pid");
@@ -102,6 +107,16 @@ export async function startExec(
     process.finish(undefined);
     throw error;
   }
+}
+
+function execFailure(
+  { spec: { runtime } }: StoredContainer,
+  { spec }: Exec,
+  failed: { readonly error: unknown; readonly directory: string },
+): unknown {
+  if (!isForeignRuntime(runtime)) return failed.error;
+  const { error, directory } = failed;
+  return runtimeFailure(error, { runtime, directory, command: spec.command[0] ?? "" });
 }
 
 function sessionRequest({ spec }: Exec): Parameters<SupervisedProcess["attach"]>[0] {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { TiffinError } from "../base/error.ts";
 import { type Operation, register } from "../base/operation.ts";
 import { ALL_DEVICES, DEFAULT_DEVICE_RULES, parseDeviceRule } from "../cgroups/devices.ts";
+import type { DeviceRule } from "../cgroups/resources.ts";
 import { type ContainerPlan, planContainerLaunch } from "../launch/container-plan.ts";
 import { streamBits } from "../launch/frames.ts";
 import { FIRST_INHERITED_FD, type ProcessPlan } from "../launch/process-plan.ts";
@@ -15,12 +16,15 @@ import { planContainerMounts } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { containerLayers, containerUser } from "./container-root.ts";
 import type { EngineContext } from "./context.ts";
-import { requestedDevices } from "./host-devices.ts";
+import { type RequestedDevices, requestedDevices } from "./host-devices.ts";
 import { logSettings } from "./log-settings.ts";
 import { commandLine } from "./merge-image-config.ts";
 import { planConfinement } from "./plan-confinement.ts";
 import { commandCandidates, processEnvironment } from "./process-environment.ts";
+import { isForeignRuntime } from "./runtime/find-runtime.ts";
+import { planByRuntime, type StartParts } from "./runtime/plan-runtime-container.ts";
 import { securityOptions, sysctlContext } from "./spec-security.ts";
+import type { ContainerSpec } from "./types.ts";
 import { namespacePlan } from "./validate-spec.ts";
 
 /** Who else is in a network must not tell a container where to send its packets (CVE-2020-13401). */
@@ -52,33 +56,49 @@ export function planContainer(
 ): StartPlan {
   const { spec, idBase } = container;
   const namespaces = namespacePlan(context, { ...spec, hostname: "", domainname: "" });
-  const security = securityOptions(spec);
   const devices = requestedDevices(spec);
   const joined = joinedProcesses(context, namespaces, idBase);
+  const parts: StartParts = {
+    process: processPlan(context, container, { ...options, inheritedFds: joined.fds.length }),
+    namespaces,
+    devices,
+    deviceRules: deviceRules(spec, devices),
+    joinPidfds: joined.registers,
+    overlay: overlayPlan(context, container),
+    maskedPaths: pathsToMask(context),
+    links: planLinks(options.links),
+    interfaces:
+      namespaces.network === "own"
+        ? planInterfaces(options.links.map(({ endpoint }) => endpoint))
+        : [],
+    linkSysctls: options.links.length > 0 ? QUIET_NEIGHBOURS : {},
+  };
+  const operations = isForeignRuntime(spec.runtime)
+    ? planByRuntime(context, container, parts)
+    : planByEngine(context, container, parts);
+  return { operations, inherited: joined.fds };
+}
+
+/** The container is made by the launch itself. */
+function planByEngine(
+  context: EngineContext,
+  container: StoredContainer,
+  parts: StartParts,
+): Operation[] {
+  const { spec, idBase } = container;
+  const { namespaces, overlay } = parts;
+  const unmasked = securityOptions(spec).unmaskedPaths;
   const cgroup = context.cgroups.plan({
     containerId: container.id,
     resources: spec.resources,
-    deviceRules: spec.privileged
-      ? ALL_DEVICES
-      : [
-          ...DEFAULT_DEVICE_RULES,
-          ...devices.rules,
-          ...spec.deviceCgroupRules.flatMap(parseDeviceRule),
-        ],
+    deviceRules: parts.deviceRules,
   });
-  const mounts = planContainerMounts(context, container, {
-    namespaces,
-    devices,
-    cgroup,
-    joinPidfds: joined.registers,
-  });
-  const overlay = overlayPlan(context, container);
-  const unmasked = security.unmaskedPaths;
+  const mounts = planContainerMounts(context, container, { ...parts, cgroup });
   const plan: ContainerPlan = {
     id: container.id,
-    process: processPlan(context, container, { ...options, inheritedFds: joined.fds.length }),
+    process: parts.process,
     namespaces,
-    joinPidfds: joined.registers,
+    joinPidfds: parts.joinPidfds,
     idBase,
     cgroup,
     rootfs: planOverlay(overlay),
@@ -89,24 +109,26 @@ export function planContainer(
     domainname: spec.domainname,
     timeOffsetSeconds: spec.timeOffsetSeconds,
     rlimits: spec.ulimits,
-    links: planLinks(options.links),
-    interfaces:
-      namespaces.network === "own"
-        ? planInterfaces(options.links.map(({ endpoint }) => endpoint))
-        : [],
+    links: parts.links,
+    interfaces: parts.interfaces,
     sysctls: {
       asked: spec.sysctls,
       usual: {
         ...defaultSysctls(sysctlContext(namespaces)),
-        ...(options.links.length > 0 ? QUIET_NEIGHBOURS : {}),
+        ...parts.linkSysctls,
       },
     },
     oomScoreAdjust: spec.oomScoreAdjust,
-    maskedPaths: unmasked ? [] : pathsToMask(context),
+    maskedPaths: unmasked ? [] : parts.maskedPaths,
     readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS.filter((path) => existsSync(path)),
     readOnlyRoot: spec.readOnlyRootfs,
   };
-  return { operations: planContainerLaunch(plan), inherited: joined.fds };
+  return planContainerLaunch(plan);
+}
+
+function deviceRules(spec: ContainerSpec, { rules }: RequestedDevices): DeviceRule[] {
+  if (spec.privileged) return [...ALL_DEVICES];
+  return [...DEFAULT_DEVICE_RULES, ...rules, ...spec.deviceCgroupRules.flatMap(parseDeviceRule)];
 }
 
 /** A fresh proc and sysfs have what the host's have: what the host lacks need not be looked for inside. */

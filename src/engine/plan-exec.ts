@@ -6,6 +6,9 @@ import { containerUser } from "./container-root.ts";
 import type { StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
 import { planConfinement } from "./plan-confinement.ts";
+import type { ProcessPlan } from "../launch/process-plan.ts";
+import { isForeignRuntime } from "./runtime/find-runtime.ts";
+import { planExecByRuntime } from "./runtime/plan-runtime-exec.ts";
 import { commandCandidates, processEnvironment } from "./process-environment.ts";
 import type { Exec } from "./types.ts";
 
@@ -25,6 +28,28 @@ export function planExec(
     tty: asked.tty,
   });
   const workingDirectory = asked.workingDirectory || spec.workingDirectory || "/";
+  const process: ProcessPlan = {
+    argv: asked.command,
+    candidates: commandCandidates(asked.command[0] ?? "", environment, workingDirectory),
+    environment,
+    workingDirectory,
+    ...user,
+    ...planConfinement(context, spec, {
+      isRoot: user.uid === 0,
+      privileged: asked.privileged || spec.privileged,
+      ownIds: idBase !== 0,
+    }),
+    init: false,
+    tty: asked.tty,
+    terminalSize: asked.terminalSize,
+    openStdin: asked.attachStdin,
+    closeStdinWithClient: asked.attachStdin,
+    engineStreams: streamBits(options.engineStreams),
+    inheritedFds: 1,
+    runDirectory: runDirectory(context.places, exec.id),
+    log: null,
+  };
+  if (isForeignRuntime(spec.runtime)) return planExecByRuntime(context, container, process);
   return planExecLaunch({
     containerId: container.id,
     hasUserNamespace: idBase !== 0,
@@ -32,26 +57,6 @@ export function planExec(
     sharesHostPid: spec.pidMode === "host",
     cgroup: context.cgroups.planEntry(container.id),
     rlimits: spec.ulimits,
-    process: {
-      argv: asked.command,
-      candidates: commandCandidates(asked.command[0] ?? "", environment, workingDirectory),
-      environment,
-      workingDirectory,
-      ...user,
-      ...planConfinement(context, spec, {
-        isRoot: user.uid === 0,
-        privileged: asked.privileged || spec.privileged,
-        ownIds: idBase !== 0,
-      }),
-      init: false,
-      tty: asked.tty,
-      terminalSize: asked.terminalSize,
-      openStdin: asked.attachStdin,
-      closeStdinWithClient: asked.attachStdin,
-      engineStreams: streamBits(options.engineStreams),
-      inheritedFds: 1,
-      runDirectory: runDirectory(context.places, exec.id),
-      log: null,
-    },
+    process,
   });
 }

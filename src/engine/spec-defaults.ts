@@ -60,5 +60,6 @@ export function emptySpec(image: string): ContainerSpec {
     onUnhealthy: "",
     longestRunMs: 0,
     annotations: {},
+    runtime: "",
   };
 }

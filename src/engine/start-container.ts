@@ -17,6 +17,10 @@ import { mountVolumes } from "./mount-volumes.ts";
 import { joinNetworks } from "./networks/join-networks.ts";
 import { planContainer } from "./plan-container.ts";
 import { afterFailedRestart } from "./restart-policy.ts";
+import { commandLine } from "./merge-image-config.ts";
+import { isForeignRuntime } from "./runtime/find-runtime.ts";
+import { runtimeFailure } from "./runtime/runtime-failure.ts";
+import { readPid } from "./runtime/runtime-program.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
 import { deleteContainer } from "./remove-container.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
@@ -93,11 +97,13 @@ export async function launchContainer(
     const nextLog = await nextLogNumber(directories.logs);
     const links = joinNetworks(context, container);
     const plan = planContainer(context, container, { streams: process.wanted(), nextLog, links });
-    const launched = await context.launcher.launch(
-      plan.operations,
-      `tiffin-${id.slice(0, 8)}`,
-      plan.inherited,
-    );
+    const launched = await context.launcher
+      .launch(plan.operations, `tiffin-${id.slice(0, 8)}`, plan.inherited, () =>
+        readPid(directories.run),
+      )
+      .catch((error: unknown) => {
+        throw launchFailure(container, directories.run, error);
+      });
     faultPoint("start:launched");
     const pid = launched.report.register("pid");
     const started = context.containers.update(id, {
@@ -119,6 +125,12 @@ export async function launchContainer(
     await undoStart(context, container, error);
     throw startError(container, error);
   }
+}
+
+function launchFailure({ spec }: StoredContainer, directory: string, error: unknown): unknown {
+  if (!isForeignRuntime(spec.runtime)) return error;
+  const command = commandLine(spec)[0] ?? "";
+  return runtimeFailure(error, { runtime: spec.runtime, directory, command });
 }
 
 /** The state at the start of a run. What a user starts begins to count its restarts anew. */

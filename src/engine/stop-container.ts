@@ -2,6 +2,8 @@ import { faultPoint } from "../base/fault-point.ts";
 import { isTiffinError, TiffinError } from "../base/error.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
+import { isForeignRuntime } from "./runtime/find-runtime.ts";
+import { signalByRuntime } from "./runtime/run-runtime.ts";
 import { cancelRestart } from "./cancel-restart.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
@@ -43,11 +45,25 @@ export async function killContainer(
   // Whoever looks after a kill finds it ended, as with docker: recorded, and not only dead.
   const exited =
     number === SIGKILL ? context.waiters.add(container.id, "not-running") : Promise.resolve();
-  await process.signal(number);
+  await signalProcess(context, container, { process, number });
   faultPoint("kill:signalled");
   emitContainerEvent(context, container, "kill", { signal: String(number) });
   if (isStopSignal(container, number)) await resumeIfPaused(context, container.id);
   await exited;
+}
+
+/** @throws conflict when it has ended */
+async function signalProcess(
+  context: EngineContext,
+  { id, spec }: StoredContainer,
+  { process, number }: { readonly process: SupervisedProcess; readonly number: number },
+): Promise<void> {
+  if (!isForeignRuntime(spec.runtime)) return process.signal(number);
+  if (await signalByRuntime(context, id, number)) return;
+  // A runtime may fail because the signal has done its work: its state is gone before it looks again.
+  await process.signal(number).catch((error: unknown) => {
+    if (!isTiffinError(error, "conflict")) throw error;
+  });
 }
 
 export interface StopOptions {
@@ -129,7 +145,8 @@ export async function endProcess(
 ): Promise<void> {
   const process = runningProcess(context, container);
   // Who ends at this moment needs no signal: what follows sees its end.
-  await process.signal(how.signal).catch((error: unknown) => {
+  const { signal: number } = how;
+  await signalProcess(context, container, { process, number }).catch((error: unknown) => {
     if (!isTiffinError(error, "conflict")) throw error;
   });
   emitContainerEvent(context, container, "kill", { signal: String(how.signal) });

@@ -172,6 +172,8 @@ export interface ContainerSpec {
   /** The longest time that a run may take; 0: any. */
   readonly longestRunMs: number;
   readonly annotations: Readonly<Record<string, string>>;
+  /** The OCI runtime that makes it: a name or a path; "" is the engine itself. */
+  readonly runtime: string;
 }
 
 /**

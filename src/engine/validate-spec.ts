@@ -18,7 +18,8 @@ import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.
 import { validateLogAttributes } from "./log-attributes.ts";
 import type { ContainerSpec } from "./types.ts";
 import { usableResources, validateCgroupOptions } from "./validate-resources.ts";
-import { invalidArgument } from "../base/error.ts";
+import { invalidArgument, TiffinError } from "../base/error.ts";
+import { findRuntime, isForeignRuntime } from "./runtime/find-runtime.ts";
 
 export interface ValidSpec {
   /** What the user should know. */
@@ -42,6 +43,7 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
   validateLogOptions(spec.logDriver, spec.logOptions);
   validateLogAttributes(spec);
   securityOptions(spec);
+  validateRuntime(spec);
   resolveCapabilities(spec, { lastCapability: 40, available: (1n << 64n) - 1n });
   checkRequests(context, spec);
   validateSysctls(spec.sysctls, sysctlContext(namespaces));
@@ -66,6 +68,22 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
     ownIds: namespaces.userNamespace !== "host",
     sharedIdBase: namespaces.userNamespaceOf?.idBase,
   };
+}
+
+/** @throws invalid-argument in docker's words; not-implemented for what only the engine itself can do */
+function validateRuntime(spec: ContainerSpec): void {
+  if (!isForeignRuntime(spec.runtime)) return;
+  findRuntime(spec.runtime);
+  const [option] = [
+    ...(spec.init ? ["--init"] : []),
+    ...(spec.timeOffsetSeconds === 0 ? [] : ["--time-offset"]),
+  ];
+  if (option === undefined) return;
+  throw new TiffinError(
+    "not-implemented",
+    `Cannot use ${option} with --runtime ${spec.runtime}: only the engine itself does that`,
+    { hint: "Leave one of the two out" },
+  );
 }
 
 /** The namespaces of a container, with what is known of those that it joins. */

@@ -4,11 +4,14 @@ const HEADER_SIZE = 8;
 const TO_SUPERVISOR = { stdin: 0, closeStdin: 1, resize: 2, subscribe: 3, kill: 4 } as const;
 const FROM_SUPERVISOR = ["stdout", "stderr", "exit", "report"] as const;
 
-export type FrameType = (typeof FROM_SUPERVISOR)[number];
+/** What a plan tells of itself before its end (tell-stage.ts): a number of 4 bytes. */
+export const STAGE = 100;
+
+export type FrameType = (typeof FROM_SUPERVISOR)[number] | "stage";
 
 export interface Frame {
   readonly type: FrameType;
-  /** "stdout" and "stderr" come in pieces as they arrive; "exit" and "report" come whole. */
+  /** "stdout" and "stderr" come in pieces as they arrive, all others whole. */
   readonly payload: Uint8Array;
 }
 
@@ -75,13 +78,14 @@ export class FrameReader {
   private header(bytes: Uint8Array): number {
     if (bytes.length < HEADER_SIZE) return 0;
     const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_SIZE);
-    this.type = FROM_SUPERVISOR[view.getUint32(0, true)];
+    const type = view.getUint32(0, true);
+    this.type = type === STAGE ? "stage" : FROM_SUPERVISOR[type];
     this.missing = view.getUint32(4, true);
     return HEADER_SIZE;
   }
 
   private payload(type: FrameType, bytes: Uint8Array): number {
-    const whole = type === "exit" || type === "report";
+    const whole = type !== "stdout" && type !== "stderr";
     if (whole && bytes.length < this.missing) return 0;
     const part = bytes.subarray(0, this.missing);
     this.missing -= part.length;

@@ -20,13 +20,20 @@ export interface Launcher {
    * Starts a launcher, hands it the compiled plan and resolves when the container's program runs. Output may arrive on
    * the connection at once: set its handlers before the next await.
    * @param inherited descriptors that the plan finds from FIRST_INHERITED_FD on
+   * @param answer to the plan's question (tell-stage.ts), if it has one; what it throws ends the launch
    * @throws the failed step's error (report.ts); nothing runs then, what the plan made on the host is the caller's to undo
    */
   launch(
     plan: readonly Operation[],
     name: string,
     inherited?: readonly number[],
+    answer?: () => number,
   ): Promise<Launched>;
+  /**
+   * Runs a plan that tells of one stage and ends; the number that it told.
+   * @throws the failed step's error
+   */
+  run(plan: readonly Operation[], name: string): Promise<number>;
   close(): void;
 }
 
@@ -34,8 +41,9 @@ export function createLauncher(executable: Uint8Array): Launcher {
   const executableFd = createMemoryFile("tiffin-launch", executable, { sealed: true });
   const devNull = openSync("/dev/null", "r+");
   return {
-    launch: (plan, name, inherited = []) =>
-      launch({ executableFd, devNull, plan, name, inherited }),
+    launch: (plan, name, inherited = [], answer) =>
+      launch({ executableFd, devNull, plan, name, inherited }, answer),
+    run: (plan, name) => run({ executableFd, devNull, plan, name, inherited: [] }),
     close: () => {
       closeFd(executableFd);
       closeFd(devNull);
@@ -43,13 +51,61 @@ export function createLauncher(executable: Uint8Array): Launcher {
   };
 }
 
-async function launch(options: {
-  executableFd: number;
-  devNull: number;
-  plan: readonly Operation[];
-  name: string;
-  inherited: readonly number[];
-}): Promise<Launched> {
+interface Start {
+  readonly executableFd: number;
+  readonly devNull: number;
+  readonly plan: readonly Operation[];
+  readonly name: string;
+  readonly inherited: readonly number[];
+}
+
+async function launch(options: Start, answer?: () => number): Promise<Launched> {
+  const { program, supervisorPid, connection } = start(options);
+  const refused = answer && answerWith(connection, answer);
+  const report = parseReport(await connection.report().catch(refused), program);
+  if (report.failedStep !== undefined) {
+    connection.close();
+    throw launchError(report, program);
+  }
+  return { program, report, supervisorPid, connection };
+}
+
+/** @returns what to do when there is no report: throws why there was no answer */
+function answerWith(
+  connection: SupervisorConnection,
+  answer: () => number,
+): (cause: unknown) => never {
+  let thrown: unknown;
+  connection.onStage(() => {
+    try {
+      const bytes = Buffer.alloc(4);
+      bytes.writeInt32LE(answer());
+      void connection.send(bytes);
+    } catch (error) {
+      thrown = error;
+      connection.close();
+    }
+  });
+  return (cause) => {
+    throw thrown ?? cause;
+  };
+}
+
+async function run(options: Start): Promise<number> {
+  const { program, connection } = start(options);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      connection.onStage(resolve);
+      connection
+        .report()
+        .then((bytes) => reject(launchError(parseReport(bytes, program), program)), reject);
+    });
+  } finally {
+    connection.close();
+  }
+}
+
+function start(options: Start): Omit<Launched, "report"> {
   const program = compile(options.plan, ARCHITECTURE);
   const [ours, theirs] = socketPair();
   const programFd = createMemoryFile("tiffin-program", program.bytes, { sealed: false });
@@ -73,12 +129,7 @@ async function launch(options: {
   }
   const connection = SupervisorConnection.adopt(ours);
   connection.onClose(() => reapWhenGone(supervisorPid));
-  const report = parseReport(await connection.report(), program);
-  if (report.failedStep !== undefined) {
-    connection.close();
-    throw launchError(report, program);
-  }
-  return { program, report, supervisorPid, connection };
+  return { program, supervisorPid, connection };
 }
 
 const FIRST_REAP_PAUSE_MS = 5;

@@ -44,6 +44,19 @@ export interface ProcessPlan {
   } | null;
 }
 
+/** What a supervisor needs to know of its process. */
+export type SupervisedPlan = Pick<
+  ProcessPlan,
+  | "tty"
+  | "terminalSize"
+  | "openStdin"
+  | "closeStdinWithClient"
+  | "engineStreams"
+  | "inheritedFds"
+  | "runDirectory"
+  | "log"
+>;
+
 /** Where a launcher finds the descriptors that the engine passes along: after 0-2, its socket and its program. */
 export const FIRST_INHERITED_FD = 5;
 
@@ -59,7 +72,7 @@ const ROOT_DIRECTORY = O.DIRECTORY | O.CLOEXEC;
  * What both sides of the fork need, opened before it. Descriptors that the supervisor keeps come first, so that all later ones
  * can be closed by number: registers stdin/stdout/stderr ends, the slots, executed.
  */
-export function planHoldings(plan: ProcessPlan): Operation[] {
+export function planHoldings(plan: SupervisedPlan): Operation[] {
   return [
     ...planEndWithEngine(),
     ...(plan.tty ? [] : planPipes(plan)),
@@ -89,7 +102,7 @@ export function planHoldings(plan: ProcessPlan): Operation[] {
 }
 
 /** How clients reach the supervisor, and where it writes: made while the other side of the fork is at work. */
-export function planAnswering(plan: ProcessPlan): Operation[] {
+export function planAnswering(plan: SupervisedPlan): Operation[] {
   const address = {
     struct: [
       [2, 1],
@@ -121,14 +134,14 @@ export function planAnswering(plan: ProcessPlan): Operation[] {
 }
 
 /** In its slot it outlives the preparation. */
-function keep(held: string): Operation[] {
+export function keep(held: string): Operation[] {
   return [call("dup3", [register(held), register(`slot.${held}`), O.CLOEXEC], "keep a descriptor")];
 }
 
 const F_DUPFD_CLOEXEC = 1030;
 
 /** Places below what only the preparation needs, for what is opened later and stays. */
-function slots({ tty, log }: ProcessPlan): string[] {
+function slots({ tty, log }: SupervisedPlan): string[] {
   return [
     "slot.directory",
     "slot.listener",
@@ -176,7 +189,7 @@ function planPipe(name: string, purpose: string): Operation[] {
 }
 
 /** Without an open stdin the program reads /dev/null (descriptor 0 of the launcher). */
-function planPipes(plan: ProcessPlan): Operation[] {
+function planPipes(plan: SupervisedPlan): Operation[] {
   return [
     ...(plan.openStdin ? planPipe("stdin", "pass input") : []),
     ...planPipe("stdout", "take output"),
@@ -205,9 +218,51 @@ export function planForked({ intoCgroup }: CgroupPlan): Operation[] {
 
 /** The supervisor keeps what it needs, sees the program start, and watches over the process. */
 export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Operation[] {
+  return [
+    ...(plan.tty ? planTakeTerminal() : []),
+    // Not by waiting for the other side to part: it would be interrupted by the one that it wakes.
+    call("unshare", [CLONE.FILES], "have descriptors of its own"),
+    ...planLeaveEnds(plan),
+    call("close", [register("executed.write")], "leave the program's end to the container"),
+    {
+      control: "wait",
+      for: register("executed.read"),
+      until: "hangup",
+      peer: register("slot.pidfd"),
+      reason: "wait until the program runs",
+    },
+    // It takes a while, so the last one to do it is not the program's process.
+    call(
+      "close_range",
+      [register("executed.read"), 0xffffffff, 0],
+      "close the pipe that told it, and what only the preparation needed",
+    ),
+    ...planWatch(plan, hasMemoryEvents),
+  ];
+}
+
+/** The process is held; its ends of the pipes are its own, and what was only inherited is closed. */
+export function planLeaveEnds(plan: SupervisedPlan): Operation[] {
   const childEnds = plan.tty
     ? ["slot.slave"]
     : [...(plan.openStdin ? ["stdin.read"] : []), "stdout.write", "stderr.write"];
+  return [
+    ...keep("pidfd"),
+    ...childEnds.map((name) => call("close", [register(name)], "leave this end to the container")),
+    ...(plan.inheritedFds > 0
+      ? [
+          call(
+            "close_range",
+            [FIRST_INHERITED_FD, FIRST_INHERITED_FD + plan.inheritedFds - 1, 0],
+            "close what was only inherited",
+          ),
+        ]
+      : []),
+  ];
+}
+
+/** The end of a supervisor's side: the process runs. */
+export function planWatch(plan: SupervisedPlan, hasMemoryEvents: boolean): Operation[] {
   const when = (condition: boolean, name: string): Register | -1 =>
     condition ? register(name) : -1;
   const holdings: SupervisorHoldings = {
@@ -226,34 +281,6 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
     log: plan.log ?? { maxBytes: 0, keep: 0, next: 0 },
   };
   return [
-    ...(plan.tty ? planTakeTerminal() : []),
-    // Not by waiting for the other side to part: it would be interrupted by the one that it wakes.
-    call("unshare", [CLONE.FILES], "have descriptors of its own"),
-    ...keep("pidfd"),
-    ...childEnds.map((name) => call("close", [register(name)], "leave this end to the container")),
-    ...(plan.inheritedFds > 0
-      ? [
-          call(
-            "close_range",
-            [FIRST_INHERITED_FD, FIRST_INHERITED_FD + plan.inheritedFds - 1, 0],
-            "close what was only inherited",
-          ),
-        ]
-      : []),
-    call("close", [register("executed.write")], "leave the program's end to the container"),
-    {
-      control: "wait",
-      for: register("executed.read"),
-      until: "hangup",
-      peer: register("slot.pidfd"),
-      reason: "wait until the program runs",
-    },
-    // It takes a while, so the last one to do it is not the program's process.
-    call(
-      "close_range",
-      [register("executed.read"), 0xffffffff, 0],
-      "close the pipe that told it, and what only the preparation needed",
-    ),
     call("prctl", [PR.SET_PDEATHSIG, 0, 0, 0, 0], "live on without the engine"),
     superviseStep(holdings),
   ];
@@ -421,7 +448,7 @@ export function planWorkingDirectory(
   ];
 }
 
-export function planStreams(plan: ProcessPlan): Operation[] {
+export function planStreams(plan: SupervisedPlan): Operation[] {
   return [
     ...(plan.openStdin
       ? [call("dup3", [register("stdin.read"), 0, 0], "connect standard input")]

@@ -1,15 +1,14 @@
 import { TiffinError } from "../base/error.ts";
-import { call, type Operand, type Operation, type Register } from "../base/operation.ts";
+import type { Operation } from "../base/operation.ts";
 import { closeFd, createMemoryFile, socketPair, spawn } from "../kernel/process.ts";
 import { ARCHITECTURE, syscallError, syscallRaw } from "../kernel/syscall.ts";
 import { compile, type LaunchProgram } from "./compile.ts";
+import { STAGE } from "./frames.ts";
 import { launchError, parseReport } from "./report.ts";
 
-/** Frame types of the launcher's socket: what native/launch.h says of a failure, and what {@link planStage} sends. */
+/** Of the launcher's socket: what native/launch.h says of a failure. */
 const REPORT = 3;
-const STAGE = 100;
 const HEADER_SIZE = 8;
-const ENGINE_FD = 3;
 const MSG_NOSIGNAL = 0x4000;
 const EINTR = -4;
 
@@ -95,28 +94,4 @@ function readExactly(fd: number, size: number): Buffer | undefined {
     have += got;
   }
   return bytes;
-}
-
-/** Tells the process that started the launcher a number (such as a pid), and waits for it when `wait` is set. */
-export function planStage(value: Register | number, what: string, wait: boolean): Operation[] {
-  const frame: Operand = {
-    struct: [
-      [4, STAGE],
-      [4, 4],
-      [4, value],
-      [4, 0],
-    ],
-  };
-  return [
-    call("sendto", [ENGINE_FD, frame, 12, MSG_NOSIGNAL, null, 0], `tell that ${what}`),
-    ...(wait
-      ? [
-          call(
-            "recvfrom",
-            [ENGINE_FD, { scratch: "go on", size: 8 }, 1, 0, null, null],
-            "wait for the runtime",
-          ),
-        ]
-      : []),
-  ];
 }

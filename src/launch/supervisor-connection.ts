@@ -41,6 +41,7 @@ export class SupervisorConnection {
   private readonly closeHandlers: (() => void)[] = [];
   private closed = false;
   private reported = Promise.withResolvers<Uint8Array>();
+  private staged: (value: number) => void = () => undefined;
   private handlers: ConnectionHandlers = {};
   /** Frames that came before anyone asked for them. */
   private early: Frame[] | undefined = [];
@@ -85,6 +86,11 @@ export class SupervisorConnection {
     return this.reported.promise;
   }
 
+  /** Told of the stages that a plan tells of (tell-stage.ts). Set it before the next await. */
+  onStage(handler: (value: number) => void): void {
+    this.staged = handler;
+  }
+
   setHandlers(handlers: ConnectionHandlers): void {
     this.handlers = handlers;
     const early = this.early ?? [];
@@ -120,6 +126,7 @@ export class SupervisorConnection {
 
   private receive(frame: Frame): void {
     if (frame.type === "report") this.reported.resolve(frame.payload);
+    else if (frame.type === "stage") this.staged(Buffer.from(frame.payload).readInt32LE(0));
     else if (this.early) this.early.push({ ...frame, payload: Uint8Array.from(frame.payload) });
     else this.deliver(frame);
   }
@@ -129,7 +136,7 @@ export class SupervisorConnection {
       this.handlers.onExit?.(parseExitRecord(Buffer.from(payload).toString()));
       return;
     }
-    if (type === "report") return;
+    if (type === "report" || type === "stage") return;
     const taken = this.handlers.onOutput?.(type, payload);
     if (taken instanceof Promise) {
       this.socket.pause();

@@ -9,7 +9,7 @@ import {
   setMountAttributes,
 } from "./mount-operations.ts";
 
-interface MaskedPath {
+export interface MaskedPath {
   readonly path: string;
   readonly kind: "file" | "directory";
 }

@@ -6,7 +6,7 @@ import type { OciExec } from "./plan-exec.ts";
 import { preservedFrom, resourceLimits } from "./plan-process.ts";
 import { environmentWithHome } from "./process-home.ts";
 import { planPersonality } from "./personality.ts";
-import type { RuntimeSpec, SpecProcess } from "./runtime-spec.ts";
+import type { RuntimeSpec, SpecProcess } from "../base/runtime-spec.ts";
 import { planSeccomp, type SeccompPlan } from "./seccomp.ts";
 import { planSecurityModules } from "./security-modules.ts";
 import { CLONE } from "../kernel/flags.ts";

@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { invalidArgument, messageOf, TiffinError } from "../base/error.ts";
 import { parseJson } from "./read-json.ts";
-import type { RuntimeSpec, SpecProcess } from "./runtime-spec.ts";
+import type { RuntimeSpec, SpecProcess } from "../base/runtime-spec.ts";
 import { checkShape, PROCESS_SHAPE, SPEC_SHAPE } from "./spec-shape.ts";
 
 /** A directory with a config.json and (usually) a root file system (runtime-spec bundle.md). */

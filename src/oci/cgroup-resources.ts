@@ -4,7 +4,7 @@ import { cpusetV1, type AvailableSets } from "../cgroups/cpuset.ts";
 import { DEFAULT_DEVICE_RULES, ALL_DEVICES } from "../cgroups/devices.ts";
 import type { DeviceRule } from "../cgroups/resources.ts";
 import type { CgroupWrite, Controller } from "../cgroups/write.ts";
-import type { Integer, SpecDeviceRule, SpecResources } from "./runtime-spec.ts";
+import type { Integer, SpecDeviceRule, SpecResources } from "../base/runtime-spec.ts";
 
 /** Writes of one controller, from values that may be absent. */
 class Writes {

@@ -8,7 +8,7 @@ import { cgroupsOf, describeState, statusOf } from "./container-status.ts";
 import { createContainer, type Created } from "./create.ts";
 import { deleteContainer, deleteTorn } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
-import type { RuntimeSpec } from "./runtime-spec.ts";
+import type { RuntimeSpec } from "../base/runtime-spec.ts";
 import { ownConsole, waitInForeground } from "./run-process.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import { startContainer } from "./start.ts";

@@ -13,7 +13,7 @@ import {
 import type { Created } from "./create.ts";
 import { reapUntil, waitForEnd } from "./exit-wait.ts";
 import { runPoststop } from "./poststop.ts";
-import type { RuntimeSpec } from "./runtime-spec.ts";
+import type { RuntimeSpec } from "../base/runtime-spec.ts";
 import type { StateDirectory, StoredState } from "./state-directory.ts";
 
 const SIGKILL = 9;

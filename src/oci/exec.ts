@@ -9,7 +9,7 @@ import { type CommandLine, parseCommandLine } from "./command-line.ts";
 import { type OciCommand, type OciContext, readPreserveFds } from "./commands.ts";
 import { describeState, statusOf } from "./container-status.ts";
 import { planExec } from "./plan-exec.ts";
-import type { RuntimeSpec, SpecProcess } from "./runtime-spec.ts";
+import type { RuntimeSpec, SpecProcess } from "../base/runtime-spec.ts";
 import { sendListener } from "./seccomp-listener.ts";
 import { StateDirectory, type StoredState } from "./state-directory.ts";
 

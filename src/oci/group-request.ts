@@ -8,7 +8,7 @@ import {
   resourceWritesV2,
   unifiedWrites,
 } from "./cgroup-resources.ts";
-import type { SpecResources } from "./runtime-spec.ts";
+import type { SpecResources } from "../base/runtime-spec.ts";
 
 /** What the host's kind of cgroups needs for the resources. @throws invalid-argument */
 export function writesOf(

@@ -7,7 +7,7 @@ import { launcherExecutable } from "../launch/launcher-executable.ts";
 import { planEndWithEngine } from "../launch/process-plan.ts";
 import { startProgram } from "../launch/run-program.ts";
 import type { ContainerState } from "./container-status.ts";
-import type { HookKind, SpecHook } from "./runtime-spec.ts";
+import type { HookKind, SpecHook } from "../base/runtime-spec.ts";
 
 const CLOSE_RANGE_CLOEXEC = 4;
 const SIGKILL = 9;

@@ -1,6 +1,6 @@
 import { invalidArgument } from "../base/error.ts";
 import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
-import type { SpecMount } from "./runtime-spec.ts";
+import type { SpecMount } from "../base/runtime-spec.ts";
 
 /** A mount's options, sorted by what they concern (config.md, "Linux mount options"). */
 export interface MountOptions {

@@ -1,6 +1,6 @@
 import { invalidArgument } from "../base/error.ts";
 import { call, type Operation } from "../base/operation.ts";
-import type { SpecLinux } from "./runtime-spec.ts";
+import type { SpecLinux } from "../base/runtime-spec.ts";
 
 const DOMAINS: Readonly<Record<string, number>> = { LINUX: 0, LINUX32: 8 };
 

@@ -2,7 +2,7 @@ import { call, type Fork, type Operation, register } from "../base/operation.ts"
 import type { CgroupPlan } from "../cgroups/plan.ts";
 import { AT, CLONE, MNT_DETACH, MOVE_MOUNT, MS, O } from "../kernel/flags.ts";
 import { FIRST_INHERITED_FD, planBecomeRoot, planEndWithEngine } from "../launch/process-plan.ts";
-import { planStage } from "../launch/run-program.ts";
+import { planStage } from "../launch/tell-stage.ts";
 import { planPrivateTree } from "../namespaces/kernel-mounts.ts";
 import {
   attachMount,
@@ -29,7 +29,7 @@ import { kernelMounts, type PlannedMount } from "./plan-mounts.ts";
 import { mapText, type OciNamespaces, planEnter, planTimeOffsets } from "./plan-namespaces.ts";
 import { type OciProcess, planProgram } from "./plan-process.ts";
 import type { Propagation } from "./mount-options.ts";
-import type { RuntimeSpec } from "./runtime-spec.ts";
+import type { RuntimeSpec } from "../base/runtime-spec.ts";
 import type { SecurityPlan } from "./security-modules.ts";
 
 export interface OciContainer {

@@ -6,7 +6,7 @@ import {
   type CapabilityName,
   planBoundingSet,
 } from "../namespaces/capabilities.ts";
-import type { SpecCapabilities, SpecUser } from "./runtime-spec.ts";
+import type { SpecCapabilities, SpecUser } from "../base/runtime-spec.ts";
 
 /** The five sets as bit masks. */
 export interface CapabilitySets {

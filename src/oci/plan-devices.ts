@@ -6,7 +6,7 @@ import { AT, S_IF } from "../kernel/flags.ts";
 import { closeDescriptor, openat2Raw, statusAt } from "../kernel/files.ts";
 import { DEFAULT_DEVICES, deviceNumber } from "../namespaces/devices.ts";
 import { cloneTree, moveMount, openTarget } from "../namespaces/mount-operations.ts";
-import type { SpecDevice, SpecMount } from "./runtime-spec.ts";
+import type { SpecDevice, SpecMount } from "../base/runtime-spec.ts";
 
 /** Names in /dev beside the devices (runtime-linux.md, "Dev symbolic links"). */
 const LINKS: readonly (readonly [string, string])[] = [

@@ -9,7 +9,7 @@ import {
   planReadOnlyPaths,
 } from "../namespaces/masked-paths.ts";
 import { cloneTree, moveMount, newFilesystem, openHow } from "../namespaces/mount-operations.ts";
-import type { SpecMount } from "./runtime-spec.ts";
+import type { SpecMount } from "../base/runtime-spec.ts";
 
 export interface MaskPlan {
   /** Before the host's tree is left. Container side. */

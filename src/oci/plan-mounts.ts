@@ -16,7 +16,7 @@ import {
 import { resolveInRoot } from "./mount-place.ts";
 import { type MountOptions, type Propagation, readMountOptions } from "./mount-options.ts";
 import type { OciNamespaces } from "./plan-namespaces.ts";
-import type { IdMapping, SpecMount } from "./runtime-spec.ts";
+import type { IdMapping, SpecMount } from "../base/runtime-spec.ts";
 
 /** A mount, or a change of what is mounted already, in the order of the configuration. */
 export interface PlannedMount {

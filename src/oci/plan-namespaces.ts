@@ -4,7 +4,7 @@ import { invalidArgument, messageOf } from "../base/error.ts";
 import { call, type Operation, register } from "../base/operation.ts";
 import { CLONE } from "../kernel/flags.ts";
 import { syscallRaw } from "../kernel/syscall.ts";
-import type { IdMapping, SpecLinux } from "./runtime-spec.ts";
+import type { IdMapping, SpecLinux } from "../base/runtime-spec.ts";
 
 export type NamespaceType =
   | "pid"

@@ -7,7 +7,7 @@ import { planControllingTerminal } from "../namespaces/devices.ts";
 import type { ResourceLimit } from "../namespaces/rlimits.ts";
 import { type CapabilitySets, planCredentials } from "./plan-credentials.ts";
 import { planScheduling } from "./plan-scheduling.ts";
-import type { Integer, SpecProcess, SpecRlimit } from "./runtime-spec.ts";
+import type { Integer, SpecProcess, SpecRlimit } from "../base/runtime-spec.ts";
 
 /** One process in a container: the first one, or one that exec adds. */
 export interface OciProcess {

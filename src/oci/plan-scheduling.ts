@@ -1,7 +1,7 @@
 import { invalidArgument } from "../base/error.ts";
 import { call, type Operation } from "../base/operation.ts";
 import { parseList } from "../cgroups/cpuset.ts";
-import type { SpecLinux, SpecProcess } from "./runtime-spec.ts";
+import type { SpecLinux, SpecProcess } from "../base/runtime-spec.ts";
 
 const POLICIES: Readonly<Record<string, number>> = {
   SCHED_OTHER: 0,

@@ -1,7 +1,7 @@
 import { messageOf } from "../base/error.ts";
 import type { ContainerState } from "./container-status.ts";
 import { runHooks } from "./hooks.ts";
-import type { RuntimeSpec } from "./runtime-spec.ts";
+import type { RuntimeSpec } from "../base/runtime-spec.ts";
 
 /** "If any poststop hook fails, the runtime MUST log a warning, but the remaining hooks … continue" (runtime.md). */
 export function runPoststop(

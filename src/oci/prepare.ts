@@ -20,7 +20,7 @@ import { preservedFrom, resourceLimits } from "./plan-process.ts";
 import { planMemoryPolicy } from "./plan-scheduling.ts";
 import { environmentWithHome } from "./process-home.ts";
 import { planPersonality } from "./personality.ts";
-import type { RuntimeSpec, SpecLinux, SpecProcess } from "./runtime-spec.ts";
+import type { RuntimeSpec, SpecLinux, SpecProcess } from "../base/runtime-spec.ts";
 import { planSeccomp, type SeccompPlan } from "./seccomp.ts";
 import { planSecurityModules } from "./security-modules.ts";
 

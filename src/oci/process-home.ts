@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { AT } from "../kernel/flags.ts";
 import { closeDescriptor, openat2Raw } from "../kernel/files.ts";
-import type { SpecProcess } from "./runtime-spec.ts";
+import type { SpecProcess } from "../base/runtime-spec.ts";
 
 const RESOLVE_IN_ROOT = 0x10;
 const O_PATH_DIRECTORY = 0o10200000;

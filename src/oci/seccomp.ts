@@ -7,7 +7,7 @@ import { readProfile } from "../namespaces/seccomp/docker-profile.ts";
 import { type ResolvedProfile, resolveProfile, RETURN } from "../namespaces/seccomp/profile.ts";
 import { x86CallNumber } from "../namespaces/seccomp/x86-calls.ts";
 import { keptRegister } from "./plan-process.ts";
-import type { SpecSeccomp } from "./runtime-spec.ts";
+import type { SpecSeccomp } from "../base/runtime-spec.ts";
 
 export interface SeccompPlan {
   readonly operations: readonly Operation[];

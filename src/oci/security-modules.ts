@@ -3,7 +3,7 @@ import { TiffinError } from "../base/error.ts";
 import { call, type Operation } from "../base/operation.ts";
 import { O } from "../kernel/flags.ts";
 import { keptRegister } from "./plan-process.ts";
-import type { SpecLinux, SpecProcess } from "./runtime-spec.ts";
+import type { SpecLinux, SpecProcess } from "../base/runtime-spec.ts";
 
 export interface SecurityPlan {
   /** While the host's /proc is there. Container side. */

@@ -5,7 +5,7 @@ import { DEFAULT_CAPABILITIES } from "../namespaces/capabilities.ts";
 import { MASKED_PATHS, READ_ONLY_PATHS } from "../namespaces/masked-paths.ts";
 import { exactly, parseCommandLine } from "./command-line.ts";
 import type { OciCommand } from "./commands.ts";
-import type { RuntimeSpec, SpecMount } from "./runtime-spec.ts";
+import type { RuntimeSpec, SpecMount } from "../base/runtime-spec.ts";
 import { SPEC_VERSION } from "./versions.ts";
 
 /** Writes a config.json to start from. @throws already-exists */

@@ -11,7 +11,7 @@ import { deleteContainer } from "./delete.ts";
 import { containerPlace } from "./hook-place.ts";
 import { runHooks } from "./hooks.ts";
 import { planAddedProcess } from "./added-process.ts";
-import type { RuntimeSpec } from "./runtime-spec.ts";
+import type { RuntimeSpec } from "../base/runtime-spec.ts";
 
 const POLLERR = 8;
 

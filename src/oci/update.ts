@@ -8,7 +8,7 @@ import { type OciCommand, openContainer } from "./commands.ts";
 import { statusOf } from "./container-status.ts";
 import { writesOf } from "./group-request.ts";
 import { parseJson } from "./read-json.ts";
-import type { SpecCpu, SpecMemory, SpecResources } from "./runtime-spec.ts";
+import type { SpecCpu, SpecMemory, SpecResources } from "../base/runtime-spec.ts";
 import { checkShape, RESOURCES_SHAPE } from "./spec-shape.ts";
 
 const FLAGS = {

@@ -3,7 +3,7 @@ import { SECCOMP } from "../../kernel/flags.ts";
 import { compileSeccomp } from "./compile.ts";
 import { DEFAULT_PROFILE } from "./default-profile.ts";
 import { parseDockerProfile } from "./docker-profile.ts";
-import { type SeccompFacts, resolveProfile } from "./profile.ts";
+import { type SeccompFacts, type SeccompProfile, resolveProfile } from "./profile.ts";
 
 export interface SeccompFilter {
   /** Array of struct sock_filter. */
@@ -24,12 +24,16 @@ export function seccompFilter(profile: string, facts: SeccompFacts): SeccompFilt
   const key = `${facts.architecture} ${facts.kernel.join(".")} ${facts.capabilities} ${profile}`;
   const known = cache.get(key);
   if (known !== undefined) return known;
-  const parsed = profile === "default" ? DEFAULT_PROFILE : parseDockerProfile(profile);
-  const resolved = resolveProfile(parsed, facts);
+  const resolved = resolveProfile(seccompProfile(profile), facts);
   const filter = { program: compileSeccomp(resolved, facts.architecture), log: resolved.log };
   if (cache.size >= CACHE_SIZE) cache.clear();
   cache.set(key, filter);
   return filter;
+}
+
+/** @param profile "default", or docker's JSON. @throws invalid-argument */
+export function seccompProfile(profile: string): SeccompProfile {
+  return profile === "default" ? DEFAULT_PROFILE : parseDockerProfile(profile);
 }
 
 /**

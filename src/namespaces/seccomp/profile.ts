@@ -81,7 +81,7 @@ export function resolveProfile(
   const calls = new Map<number, CallVerdict>();
   const settled = new Set<number>();
   for (const rule of profile.rules) {
-    if (rule.action === profile.defaultAction || !counts(rule, facts)) continue;
+    if (rule.action === profile.defaultAction || !ruleCounts(rule, facts)) continue;
     for (const name of rule.names) {
       const number = numberOf(name);
       if (number < 0 || settled.has(number)) continue;
@@ -113,7 +113,8 @@ function alternatives(tests: readonly ArgumentTest[]): (readonly ArgumentTest[])
   return new Set(indexes).size === indexes.length ? [tests] : tests.map((test) => [test]);
 }
 
-function counts(rule: SeccompRule, facts: SeccompFacts): boolean {
+/** Whether a rule counts for a host and container. */
+export function ruleCounts(rule: SeccompRule, facts: SeccompFacts): boolean {
   const { includes = {}, excludes = {} } = rule;
   const hasAll = (includes.capabilities ?? []).every((name) => has(facts, name));
   const onArchitecture =
