@@ -298,6 +298,20 @@ describe.if(engineObstacle === undefined)("networks", () => {
     expect((await inspect("bb1")).IPAddress).not.toBe(before.IPAddress);
   });
 
+  test("a container can be made again with its networks", async () => {
+    for (const name of ["front", "back"]) await engine.tiffinOk("network", "create", name);
+    const networks = ["--network", "name=front,alias=web", "--network", "back"];
+    await engine.tiffinOk("create", "--name", "aa", ...networks, "-p", "80", "bb", "sleep", "60");
+    const line = await engine.tiffinOk("inspect", "--as", "run", "aa");
+    expect(line).toContain("--network=name=front,alias=web --network=back --publish=80/tcp");
+    await engine.tiffinOk("clone", "--name", "bb1", "aa");
+    expect(Object.keys((await inspect("bb1")).Networks).toSorted()).toEqual(["back", "front"]);
+    expect(await engine.tiffinOk("ps", "-aq", "--filter", "network=back")).not.toBe("");
+    // Used by what does not run, too.
+    await engine.tiffinOk("network", "prune", "-f");
+    await engine.tiffinOk("network", "inspect", "front");
+  });
+
   test("what cannot be is refused and leaves nothing", async () => {
     const refusals: [args: string[], words: string][] = [
       [["run", "--network", "nowhere", "bb", "true"], "network nowhere not found"],

@@ -6,6 +6,7 @@ export interface InspectedSettings {
   readonly Image: string;
   readonly Config: Settings;
   readonly HostConfig: Settings;
+  readonly NetworkSettings?: Settings;
 }
 
 /** The part of an image that a container's own settings are held against. */
@@ -57,6 +58,11 @@ export class Fields {
 
   object(name: string): Fields {
     return new Fields((this.#settings[name] ?? {}) as Settings);
+  }
+
+  /** An object as it came. */
+  raw(name: string): Settings {
+    return (this.#settings[name] ?? {}) as Settings;
   }
 
   objects(name: string): Fields[] {

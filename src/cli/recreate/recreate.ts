@@ -2,7 +2,7 @@ import { isTiffinError } from "../../base/error.ts";
 import { apiPath } from "../../api/client.ts";
 import type { Context } from "../command.ts";
 import { imagePath } from "../image-path.ts";
-import type { ImageSettings, InspectedSettings } from "./inspected-settings.ts";
+import { Fields, type ImageSettings, type InspectedSettings } from "./inspected-settings.ts";
 import { runWords, type RunWords } from "./run-words.ts";
 
 export interface Recreation {
@@ -33,12 +33,24 @@ async function inspectImage(context: Context, name: string): Promise<ImageSettin
 
 /** The body of POST /containers/create that makes the container again: all of it, the image's part too. */
 export function recreationBody({ container, words }: Recreation): Record<string, unknown> {
-  const { Config: config, HostConfig } = container;
+  const { Config: config, HostConfig, NetworkSettings } = container;
   const isOwnName = words.options.some((word) => word.startsWith("--hostname="));
   return {
     ...config,
     Image: words.image,
     Hostname: isOwnName ? config["Hostname"] : "",
     HostConfig,
+    NetworkingConfig: { EndpointsConfig: endpoints(NetworkSettings) },
   };
+}
+
+/** What it asked for in its networks; what it has there, another one has otherwise. */
+function endpoints(settings: InspectedSettings["NetworkSettings"]): Record<string, object> {
+  const networks = new Fields(settings).object("Networks");
+  return Object.fromEntries(
+    new Fields(settings).keys("Networks").map((name) => {
+      const { IPAMConfig, Aliases, DriverOpts, GwPriority } = networks.raw(name);
+      return [name, { IPAMConfig, Aliases, DriverOpts, GwPriority }];
+    }),
+  );
 }

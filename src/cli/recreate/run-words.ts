@@ -1,6 +1,7 @@
 import { formatDuration } from "../../base/duration.ts";
 import { Fields, type ImageSettings, type InspectedSettings } from "./inspected-settings.ts";
 import { mountWord } from "./mount-word.ts";
+import { networkWords } from "./network-words.ts";
 import { resourceWords } from "./resource-words.ts";
 import { shellQuote } from "./shell-quote.ts";
 import { each, option, pairs, toggle } from "./words.ts";
@@ -28,7 +29,7 @@ export function runWords(container: InspectedSettings, image: ImageSettings | un
       ...lifeWords(host),
       ...storageWords(config, host, usual),
       ...isolationWords(host),
-      ...networkWords(config, host, usual),
+      ...networkWords(container, usual),
       ...resourceWords(host),
       ...program.options,
     ],
@@ -200,34 +201,4 @@ function isolationWords(host: Fields): string[] {
 /** A system call filter was a file of the client's; the engine has what was in it. */
 export function isProfile(securityOption: string): boolean {
   return /^seccomp[=:]\s*\{/.test(securityOption);
-}
-
-function networkWords(config: Fields, host: Fields, usual: Fields): string[] {
-  const network = host.text("NetworkMode");
-  const exposed = config
-    .keys("ExposedPorts")
-    .filter((port) => !usual.keys("ExposedPorts").includes(port));
-  return [
-    ...(network === "default" ? [] : option("network", network)),
-    ...each("publish", published(host)),
-    ...toggle("publish-all", host.flag("PublishAllPorts")),
-    ...each("expose", exposed),
-    ...each("dns", host.list("Dns")),
-    ...each("dns-option", host.list("DnsOptions")),
-    ...each("dns-search", host.list("DnsSearch")),
-    ...each("add-host", host.list("ExtraHosts")),
-    ...each("link", host.list("Links")),
-  ];
-}
-
-function published(host: Fields): string[] {
-  const ports = host.object("PortBindings");
-  return host.keys("PortBindings").flatMap((port) =>
-    ports.objects(port).map((binding) => {
-      const ip = binding.text("HostIp");
-      const address = ip.includes(":") ? `[${ip}]` : ip;
-      const from = `${address === "" ? "" : `${address}:`}${binding.text("HostPort")}`;
-      return from === "" ? port : `${from}:${port}`;
-    }),
-  );
 }
