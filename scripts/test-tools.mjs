@@ -13,6 +13,7 @@ const tools = [
   { program: "fish", package: "fish", why: "its completion" },
   { program: "skopeo", package: "skopeo", why: "archives as skopeo writes them" },
   { program: "docker-registry", package: "docker-registry", why: "a registry to pull from" },
+  { program: "dig", package: "bind9-dnsutils", why: "names in networks" },
   { program: "umoci", package: "umoci", why: "OCI layouts as umoci writes them" },
 ];
 

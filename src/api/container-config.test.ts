@@ -69,6 +69,9 @@ describe("a create body of docker's command line", () => {
       networks: null,
       portBindings: {},
       publishAll: false,
+      resolver: { servers: [], search: [], options: [] },
+      extraHosts: [],
+      links: [],
       ulimits: [],
       sysctls: {},
       shmBytes: 0,
@@ -301,10 +304,7 @@ test("a device request is refused in docker's words", () => {
 
 describe("what the engine has no part for is refused, not ignored", () => {
   const cases: [option: string, config: object, hostConfig: object][] = [
-    ["Links", {}, { Links: ["a:b"] }],
     ["StorageOpt", {}, { StorageOpt: { size: "1G" } }],
-    ["Dns", {}, { Dns: ["1.1.1.1"] }],
-    ["ExtraHosts", {}, { ExtraHosts: ["a:1.1.1.1"] }],
     ["MaskedPaths", {}, { MaskedPaths: ["/proc/kcore"], ReadonlyPaths: [] }],
   ];
   for (const [option, config, hostConfig] of cases) {
@@ -315,15 +315,6 @@ describe("what the engine has no part for is refused, not ignored", () => {
       expect(error.hint).toBeString();
     });
   }
-
-  test("a link of a network", () => {
-    const error = refusal({
-      Image: "box",
-      NetworkingConfig: { EndpointsConfig: { front: { Links: ["a:b"] } } },
-      HostConfig: { NetworkMode: "front" },
-    });
-    expect(error.message).toContain("--link");
-  });
 });
 
 describe("networks", () => {
@@ -465,4 +456,25 @@ describe("binds", () => {
   test("take an anonymous volume's place at the same path", () => {
     expect(readHost({ Binds: ["/src:/dst"] }, { Volumes: { "/dst": {} } }).volumes).toEqual([]);
   });
+});
+
+test("names of the world, in the forms that clients send", () => {
+  const spec = read({
+    Image: "box",
+    NetworkingConfig: { EndpointsConfig: { front: { Links: ["a"] } } },
+    HostConfig: {
+      NetworkMode: "front",
+      Dns: ["192.0.2.1"],
+      ExtraHosts: ["a:192.0.2.2", "b=[fd00::1]", "c:host-gateway"],
+      Links: ["/a:/b/c"],
+    },
+  });
+  expect(spec.resolver.servers).toEqual(["192.0.2.1"]);
+  expect(spec.extraHosts).toEqual(["a:192.0.2.2", "b:fd00::1", "c:host-gateway"]);
+  expect(spec.links).toEqual(["a:c"]);
+  expect(spec.networks?.[0]?.links).toEqual(["a:a"]);
+  const bad = { Dns: ["nobody"] };
+  expect(refusal({ Image: "box", HostConfig: bad }).message).toBe("bad nameserver address: nobody");
+  const lines = { ExtraHosts: ["a b:192.0.2.2"] };
+  expect(refusal({ Image: "box", HostConfig: lines }).message).toContain("bad format for add-host");
 });

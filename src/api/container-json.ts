@@ -59,7 +59,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: facts.execIds.length === 0 ? null : facts.execIds,
-    HostConfig: formatHostConfig(spec, facts),
+    HostConfig: { ...formatHostConfig(spec, facts), Links: formatLinks(container) },
     GraphDriver: formatGraphDriver(container, facts),
     ...(facts.size === undefined ? {} : { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootFs }),
     Mounts: mountPointsOf(spec, facts.volumePath),
@@ -187,14 +187,13 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
     CapAdd: listOrNull(spec.capAdd),
     CapDrop: listOrNull(spec.capDrop),
     CgroupnsMode: facts.cgroupnsMode,
-    Dns: [],
-    DnsOptions: [],
-    DnsSearch: [],
-    ExtraHosts: null,
+    Dns: spec.resolver.servers,
+    DnsOptions: spec.resolver.options,
+    DnsSearch: spec.resolver.search,
+    ExtraHosts: listOrNull(spec.extraHosts),
     GroupAdd: listOrNull(spec.groupAdd),
     IpcMode: spec.ipcMode || "private",
     Cgroup: "",
-    Links: null,
     OomScoreAdj: spec.oomScoreAdjust,
     PidMode: spec.pidMode,
     Privileged: spec.privileged,
@@ -215,6 +214,15 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
     ReadonlyPaths: spec.privileged ? null : facts.readOnlyPaths,
     ...(spec.init ? { Init: true } : {}),
   };
+}
+
+/** As docker: `/NAME:/CONTAINER/ALIAS`. */
+function formatLinks({ name, spec }: Container): readonly string[] | null {
+  const links = spec.links.map((link) => {
+    const [linked = "", alias = linked] = link.split(":");
+    return `/${linked}:/${name}/${alias}`;
+  });
+  return listOrNull(links);
 }
 
 function annotationsOf(spec: ContainerSpec): Record<string, string> | undefined {

@@ -3,11 +3,12 @@ import { invalidArgument, TiffinError } from "../base/error.ts";
 import { networkName, plainRequest } from "../engine/networks/container-networks.ts";
 import type { ContainerSpec, NetworkRequest } from "../engine/types.ts";
 import type { PortBinding } from "../network/published-ports.ts";
+import { readLinks, readNames } from "./container-names.ts";
 import type { JsonObject } from "./json-object.ts";
 
 type NetworkFields = Pick<
   ContainerSpec,
-  "networkMode" | "networks" | "portBindings" | "publishAll"
+  "networkMode" | "networks" | "portBindings" | "publishAll" | "resolver" | "extraHosts" | "links"
 >;
 
 /** What a create body says of networks and ports: HostConfig, NetworkingConfig, and Config.MacAddress of older clients. */
@@ -18,6 +19,7 @@ export function readNetworks(body: JsonObject, hostConfig: JsonObject): NetworkF
     networks: readRequests(body, networkMode),
     portBindings: readBindings(hostConfig.objectOrNull("PortBindings")),
     publishAll: hostConfig.boolean("PublishAllPorts"),
+    ...readNames(hostConfig),
   };
 }
 
@@ -68,7 +70,6 @@ function isDefault(name: string): boolean {
 export function readEndpoint(network: string, settings: JsonObject): NetworkRequest {
   const addresses = settings.object("IPAMConfig");
   for (const [field, option, given] of [
-    ["Links", "--link", settings.strings("Links")],
     ["LinkLocalIPs", "--link-local-ip", addresses.strings("LinkLocalIPs")],
   ] as const) {
     if (given.length === 0) continue;
@@ -85,6 +86,7 @@ export function readEndpoint(network: string, settings: JsonObject): NetworkRequ
     ipv6: addresses.string("IPv6Address"),
     mac: settings.string("MacAddress"),
     driverOptions: settings.stringMap("DriverOpts"),
+    links: readLinks(settings.strings("Links")),
     gatewayPriority: settings.integer("GwPriority"),
   };
 }

@@ -58,7 +58,7 @@ function formatEndpoint(part: {
   };
   return {
     IPAMConfig: Object.keys(asked).length === 0 ? null : asked,
-    Links: null,
+    Links: request.links.length === 0 ? null : request.links,
     Aliases: request.aliases.length === 0 ? null : request.aliases,
     MacAddress: endpoint?.mac ?? request.mac,
     DriverOpts: Object.keys(request.driverOptions).length === 0 ? null : request.driverOptions,

@@ -4,14 +4,9 @@ import type { JsonObject } from "./json-object.ts";
 
 /** Fields of a create body that the engine has no part for yet, and the command line's option for the message. */
 const hostConfigOptions: Readonly<Record<string, string>> = {
-  Links: "--link",
   StorageOpt: "--storage-opt",
   Cgroup: "Cgroup",
   KernelMemoryTCP: "KernelMemoryTCP",
-  Dns: "--dns",
-  DnsOptions: "--dns-option",
-  DnsSearch: "--dns-search",
-  ExtraHosts: "--add-host",
 };
 
 const configOptions: Readonly<Record<string, string>> = {

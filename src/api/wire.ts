@@ -27,7 +27,7 @@ export interface MountWire {
 
 export interface EndpointWire {
   readonly IPAMConfig: object | null;
-  readonly Links: null;
+  readonly Links: readonly string[] | null;
   readonly Aliases: readonly string[] | null;
   readonly MacAddress: string;
   readonly DriverOpts: Readonly<Record<string, string>> | null;

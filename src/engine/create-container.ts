@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { faultPoint } from "../base/fault-point.ts";
 import { TiffinError } from "../base/error.ts";
@@ -15,6 +15,7 @@ import { discardDirectory } from "./discard-directory.ts";
 import { findImage } from "./find-image.ts";
 import { withJoinedIds } from "./joined-containers.ts";
 import { mergeImageConfig } from "./merge-image-config.ts";
+import { writeNameFiles } from "./networks/name-files.ts";
 import { planMountPoints } from "./plan-mount-points.ts";
 import { keepVolumes, prepareVolumes, undoVolumes } from "./prepare-volumes.ts";
 import type { Platform } from "../images/manifest.ts";
@@ -135,27 +136,5 @@ function makeDirectories(context: EngineContext, container: StoredContainer): vo
   mkdirSync(directories.logs, { mode: 0o700 });
   mkdirSync(directories.files, { mode: 0o755 });
   makeWritableLayer(directories.writable, containerLayers(context, container).at(-1));
-  writeFileSync(join(directories.files, "hostname"), `${container.spec.hostname}\n`);
-  writeFileSync(join(directories.files, "hosts"), hostsFile(container.spec));
-  writeFileSync(join(directories.files, "resolv.conf"), resolvConf());
-}
-
-function hostsFile(spec: ContainerSpec): string {
-  const name = spec.hostname === "" ? "" : `127.0.0.1\t${spec.hostname}\n`;
-  return `127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::\tip6-localnet
-ff00::\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-${spec.networkMode === "host" ? "" : name}`;
-}
-
-/** The host's resolvers; none of them can be reached without a network, as with docker's `none`. */
-function resolvConf(): string {
-  try {
-    return readFileSync("/etc/resolv.conf", "utf8");
-  } catch {
-    return "# The host has no /etc/resolv.conf.\n";
-  }
+  writeNameFiles(context, container);
 }

@@ -16,6 +16,7 @@ import {
   recoverFirewall,
   settleAttachments,
 } from "./networks/recover-networks.ts";
+import { beginNames } from "./networks/name-service.ts";
 import { type Reached, reachSupervisor } from "./reach-supervisor.ts";
 import { countVolumeUse, recoverVolumes } from "./recover-volumes.ts";
 import { releaseHostResources } from "./release-host-resources.ts";
@@ -130,6 +131,7 @@ function resumeRun(context: EngineContext, id: string): void {
   const container = context.containers.withId(id);
   if (!container || !isRunning(container)) return;
   context.oom.watch(id, "now");
+  beginNames(context, id);
   resumeEnding(context, container);
   if (container.state.status === "running") resumeHealth(context, id);
 }

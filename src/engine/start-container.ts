@@ -15,6 +15,8 @@ import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { mountVolumes } from "./mount-volumes.ts";
 import { joinNetworks } from "./networks/join-networks.ts";
+import { checkLinks, writeNameFiles } from "./networks/name-files.ts";
+import { beginNames } from "./networks/name-service.ts";
 import { planContainer } from "./plan-container.ts";
 import { afterFailedRestart } from "./restart-policy.ts";
 import { commandLine } from "./merge-image-config.ts";
@@ -96,6 +98,8 @@ export async function launchContainer(
     context.cgroups.prepareParentOf({ parent, resources });
     const nextLog = await nextLogNumber(directories.logs);
     const links = joinNetworks(context, container);
+    checkLinks(context, container);
+    writeNameFiles(context, container);
     const plan = planContainer(context, container, { streams: process.wanted(), nextLog, links });
     const launched = await context.launcher
       .launch(plan.operations, `tiffin-${id.slice(0, 8)}`, plan.inherited, () =>
@@ -118,6 +122,7 @@ export async function launchContainer(
     emitContainerEvent(context, container, "start");
     watchContainer(context, id, process);
     process.adopt(launched.connection, pid);
+    beginNames(context, id);
     limitRun(context, started);
     context.health.begin(id);
     return launched;

@@ -1,5 +1,6 @@
 import type { Resources } from "../cgroups/resources.ts";
 import type { PortBindings } from "../network/published-ports.ts";
+import type { ResolverSettings } from "../network/resolv-conf.ts";
 
 export type ContainerStatus =
   | "created"
@@ -70,6 +71,8 @@ export interface NetworkRequest {
   readonly ipv6: string;
   readonly mac: string;
   readonly driverOptions: Readonly<Record<string, string>>;
+  /** `NAME:ALIAS`: what it calls others there. */
+  readonly links: readonly string[];
   /** The default routes go through the network of the highest. */
   readonly gatewayPriority: number;
 }
@@ -151,6 +154,12 @@ export interface ContainerSpec {
   readonly portBindings: PortBindings;
   /** Publish every exposed port. */
   readonly publishAll: boolean;
+  /** What it asks for of /etc/resolv.conf; [] is what the host has. */
+  readonly resolver: ResolverSettings;
+  /** `NAME:ADDRESS`, with `host-gateway` for the host's. */
+  readonly extraHosts: readonly string[];
+  /** `NAME:ALIAS` on the default bridge: what it calls others. */
+  readonly links: readonly string[];
   readonly ulimits: readonly Ulimit[];
   readonly sysctls: Readonly<Record<string, string>>;
   /** 0 is 64 MiB. */

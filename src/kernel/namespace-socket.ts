@@ -17,6 +17,13 @@ export function socketInNamespaceOf(pidfd: number, family: number): number {
   return inNamespaceOf(pidfd, family, SOCK_STREAM | O.NONBLOCK, 0);
 }
 
+const SOCK_DGRAM = 2;
+
+/** The same for UDP. */
+export function datagramSocketInNamespaceOf(pidfd: number, family: number): number {
+  return inNamespaceOf(pidfd, family, SOCK_DGRAM | O.NONBLOCK, 0);
+}
+
 const SOCK_RAW = 3;
 
 /** A netlink socket that speaks with another network namespace. @param pidfd of a process in it @throws as above */

@@ -94,6 +94,14 @@ export function compare(how: keyof typeof COMPARE, value: Uint8Array, word = 0):
   ]);
 }
 
+/** Loads a value that is always the same. */
+export function constant(value: Uint8Array, word = 0): Expression {
+  return expression("immediate", [
+    [1, be32(reg(word))],
+    [2, [[DATA.VALUE, value]]],
+  ]);
+}
+
 const FIB = { RESULT_ADDRTYPE: 3, DADDR: 2, LOCAL: 2 };
 
 /** Holds when the packet is for an address of the host's. */

@@ -13,6 +13,8 @@ import { writeAttachment } from "./attachment-file.ts";
 import { checkRequest } from "./check-requests.ts";
 import { hasOwnNetworks, networksOf, requestedNetworks } from "./container-networks.ts";
 import { freeEndpoint, makeEndpoint } from "./make-endpoint.ts";
+import { writeNameFiles } from "./name-files.ts";
+import { beginNames } from "./name-service.ts";
 import { emitNetworkEvent } from "./network-event.ts";
 import { publish } from "./publish.ts";
 
@@ -32,6 +34,8 @@ export async function connectNetwork(
     if (isRunning(container)) joinLive(context, container, { network, request });
     context.containers.setSpec(id, { ...container.spec, networks }, "settled");
     faultPoint("network:connected");
+    writeNameFiles(context, context.containers.find(id));
+    beginNames(context, id);
     emitNetworkEvent(context, network, "connect", { container: id });
   });
 }

@@ -11,6 +11,7 @@ export function plainRequest(network: string): NetworkRequest {
     ipv6: "",
     mac: "",
     driverOptions: {},
+    links: [],
     gatewayPriority: 0,
   };
 }

@@ -10,6 +10,7 @@ import { writeAttachment } from "./attachment-file.ts";
 import { changeInside } from "./connect-network.ts";
 import { networkName, networksOf } from "./container-networks.ts";
 import { freeEndpoint } from "./make-endpoint.ts";
+import { writeNameFiles } from "./name-files.ts";
 import { emitNetworkEvent } from "./network-event.ts";
 
 /** Takes a container out of a network: at once when it runs. `force`: it need not be there any more. */
@@ -44,6 +45,7 @@ export async function disconnectNetwork(
     context.containers.setSpec(id, { ...container.spec, networks: requests }, "settled");
     faultPoint("network:disconnecting");
     if (isRunning(container)) leaveLive(context, container, network.id);
+    writeNameFiles(context, context.containers.find(id));
     emitNetworkEvent(context, network, "disconnect", { container: id });
   });
 }

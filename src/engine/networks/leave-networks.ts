@@ -1,6 +1,7 @@
 import type { EngineContext } from "../context.ts";
 import { isRunning } from "../stop-container.ts";
 import { freeEndpoint } from "./make-endpoint.ts";
+import { endNames } from "./name-service.ts";
 import { emitNetworkEvent } from "./network-event.ts";
 
 /**
@@ -9,6 +10,7 @@ import { emitNetworkEvent } from "./network-event.ts";
  */
 export function leaveNetworks(context: EngineContext, id: string): void {
   const { networks, containers } = context;
+  endNames(context, id);
   const attachment = networks.attachments.get(id);
   if (!attachment) return;
   networks.attachments.delete(id);

@@ -6,6 +6,7 @@ import type { Attachment, Endpoint, Network, PublishedPort } from "../../network
 import { portElements } from "../../network/port-elements.ts";
 import { NetworkTable } from "../../network/network-table.ts";
 import type { Places } from "../types.ts";
+import { NameService } from "./name-service.ts";
 import { Firewall } from "./firewall.ts";
 
 /** An engine in these places has the plain names on the host: `tiffin0`, table `tiffin`. */
@@ -23,6 +24,8 @@ export class NetworkState {
   readonly table: NetworkTable;
   readonly attachments: Map<string, Attachment> = new Map();
   readonly firewall: Firewall;
+  /** What containers are told of names. */
+  readonly names: NameService = new NameService();
   readonly forwarder: LoopbackForwarder = new LoopbackForwarder();
   /** The engine's own part in names on the host: "" in the default place. */
   readonly suffix: string;
@@ -83,6 +86,7 @@ export class NetworkState {
   }
 
   close(): void {
+    this.names.close();
     this.forwarder.closeAll();
     this.openHost?.close();
     this.firewall.close();
