@@ -130,7 +130,7 @@ describe.if(engineObstacle === undefined)("names in networks", () => {
     await run("web", "--network", "back", "--hostname", "h", "--domainname", "example.org");
     const ip = await address("web", "back");
     expect(await read("web", "/etc/hosts")).toContain(`${ip}\th.example.org h`);
-    expect(await read("web", "/etc/hostname")).toBe("h\n");
+    expect(await read("web", "/etc/hostname")).toBe("h");
     const resolv = await read("web", "/etc/resolv.conf");
     expect(resolv).toContain("nameserver 127.0.0.11\n");
     expect(resolv).toContain("ndots:0");
