@@ -91,7 +91,7 @@ export function readEndpoint(network: string, settings: JsonObject): NetworkRequ
   };
 }
 
-function readBindings(bindings: JsonObject | null): Record<string, PortBinding[]> {
+export function readBindings(bindings: JsonObject | null): Record<string, PortBinding[]> {
   if (bindings === null) return {};
   return Object.fromEntries(
     bindings.names().map((port) => {

@@ -1,5 +1,7 @@
 import { TiffinError } from "../base/error.ts";
+import { parsePortRemoval, type PortsChange } from "../network/port-changes.ts";
 import { readRestartPolicy } from "./container-config.ts";
+import { readBindings } from "./container-networks.ts";
 import { readResources } from "./container-resources.ts";
 import type { JsonObject } from "./json-object.ts";
 import { json, type JsonReply } from "./reply.ts";
@@ -9,6 +11,8 @@ import { isNothing } from "./unsupported-options.ts";
 
 export const containerUpdateRoutes: readonly Route[] = [
   { method: "POST", path: "/containers/{name}/update", handler: updateContainer },
+  // Takes published ports as well. A path of its own, so that no other engine passes over them without a word.
+  { method: "POST", path: "/tiffin/containers/{name}/update", handler: updateContainer },
 ];
 
 async function updateContainer(request: ApiRequest): Promise<JsonReply> {
@@ -23,8 +27,16 @@ async function updateContainer(request: ApiRequest): Promise<JsonReply> {
       ...(pidsLimit === null ? {} : { pidsLimit: pidsLimit > 0 ? pidsLimit : -1 }),
     },
     ...(policy === "" ? {} : { restartPolicy: readRestartPolicy(body) }),
+    ...(request.path.startsWith("/tiffin/") ? { ports: readPortsChange(body) } : {}),
   });
   return json({ Warnings: warnings });
+}
+
+function readPortsChange(body: JsonObject): PortsChange {
+  return {
+    add: readBindings(body.objectOrNull("PublishAdd")),
+    remove: body.strings("PublishRemove").map(parsePortRemoval),
+  };
 }
 
 /** What docker's body may name and nobody can change while a container is there. */

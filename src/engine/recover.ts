@@ -11,6 +11,7 @@ import { resumeEnding } from "./end-run.ts";
 import { watchExec } from "./exec-container.ts";
 import { thawContainer } from "./freeze-container.ts";
 import { resumeHealth } from "./health/container-health.ts";
+import { settlePorts } from "./networks/change-ports.ts";
 import {
   recoverAttachments,
   recoverFirewall,
@@ -136,8 +137,14 @@ function resumeRun(context: EngineContext, id: string): void {
   if (container.state.status === "running") resumeHealth(context, id);
 }
 
-/** Its limits were being changed to what is recorded. */
-function finishUpdate(context: EngineContext, { id, name, spec }: StoredContainer): void {
+/** Its limits and ports were being changed to what is recorded. */
+function finishUpdate(context: EngineContext, container: StoredContainer): void {
+  const { id, name, spec } = container;
+  try {
+    settlePorts(context, container);
+  } catch (error) {
+    console.error(`tiffin: the ports of container ${name} hold from its next start on:`, error);
+  }
   try {
     applyLimits(context, id, spec);
   } catch (error) {

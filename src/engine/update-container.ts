@@ -1,9 +1,11 @@
 import { isTiffinError, TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
+import type { PortsChange } from "../network/port-changes.ts";
 import type { Resources } from "../cgroups/resources.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { mergeResources } from "./merge-resources.ts";
+import { changedPorts, leadPorts } from "./networks/change-ports.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 import { isRunning } from "./stop-container.ts";
 import type { ContainerSpec } from "./types.ts";
@@ -13,12 +15,14 @@ import { usableResources } from "./validate-resources.ts";
 export interface ContainerUpdate {
   readonly resources: Resources;
   readonly restartPolicy?: RestartPolicy;
+  readonly ports?: PortsChange;
 }
 
 /**
- * Changes a container's limits and restart policy, at once when it runs. Recorded first, and as under way, so that a killed
+ * Changes a container's limits, restart policy and published ports, at once when it runs. Recorded first, and as under way, so that a killed
  * engine's successor makes the kernel say what the record says (recover.ts); a change that the kernel refuses is undone.
- * @throws invalid-argument; conflict: with what is set, or the kernel refuses it (less memory than is in use)
+ * @throws invalid-argument; conflict: with what is set, or the kernel refuses it (less memory than is in use), or
+ * a port is somebody else's
  */
 export function updateContainer(
   context: EngineContext,
@@ -32,7 +36,7 @@ export function updateContainer(
     const isLive = isRunning(container);
     context.containers.setSpec(id, spec, isLive ? "updating" : container.phase);
     faultPoint("update:recorded");
-    if (isLive) apply(context, container, spec);
+    if (isLive) apply(context, container, spec, change);
     emitContainerEvent(context, container, "update");
     return { warnings };
   });
@@ -41,7 +45,7 @@ export function updateContainer(
 function changedSpec(
   context: EngineContext,
   container: StoredContainer,
-  { resources: asked, restartPolicy }: ContainerUpdate,
+  { resources: asked, restartPolicy, ports }: ContainerUpdate,
 ): { spec: ContainerSpec; warnings: string[] } {
   const { spec, phase } = container;
   if (phase === "removing") {
@@ -55,7 +59,8 @@ function changedSpec(
   }
   const { resources, warnings } = usableResources(context, merged(container, asked));
   const policy = restartPolicy === undefined ? {} : { restartPolicy };
-  return { spec: { ...spec, resources, ...policy }, warnings };
+  const bindings = ports === undefined ? {} : changedPorts(context, container, ports);
+  return { spec: { ...spec, resources, ...policy, ...bindings }, warnings };
 }
 
 function merged(container: StoredContainer, asked: Resources): Resources {
@@ -66,14 +71,22 @@ function merged(container: StoredContainer, asked: Resources): Resources {
   }
 }
 
-function apply(context: EngineContext, container: StoredContainer, spec: ContainerSpec): void {
+function apply(
+  context: EngineContext,
+  container: StoredContainer,
+  spec: ContainerSpec,
+  change: ContainerUpdate,
+): void {
   const { id, phase } = container;
+  let takePortsBack = (): void => undefined;
   try {
+    if (change.ports !== undefined) takePortsBack = leadPorts(context, { ...container, spec });
     applyLimits(context, id, spec);
     faultPoint("update:applied");
     context.containers.setSpec(id, spec, phase);
   } catch (error) {
     context.containers.setSpec(id, container.spec, phase);
+    takePortsBack();
     throw isTiffinError(error, "conflict") ? refusal(container, error.message, error) : error;
   }
 }

@@ -200,6 +200,35 @@ export function planDeleted(elements: Elements): Change[] {
   return [...elements].flatMap(([set, list]) => deleteElements(set, list));
 }
 
+/** What is to be put in and taken out to make elements of others. */
+export function difference(
+  before: readonly Elements[],
+  after: Elements,
+): { added: Elements; deleted: Elements } {
+  const had = new Set(before.flatMap(names));
+  const has = new Set(names(after));
+  const deleted = new Map<string, Element[]>();
+  for (const [set, list] of before.flatMap((elements) => [...elements])) {
+    deleted.set(set, [
+      ...(deleted.get(set) ?? []),
+      ...list.filter((element) => !has.has(elementName(set, element))),
+    ]);
+  }
+  const added = [...after].map(
+    ([set, list]) => [set, list.filter((element) => !had.has(elementName(set, element)))] as const,
+  );
+  return { added: new Map(added), deleted };
+}
+
+function names(elements: Elements): string[] {
+  return [...elements].flatMap(([set, list]) => list.map((element) => elementName(set, element)));
+}
+
+function elementName(set: string, { key, keyEnd, value }: Element): string {
+  const hex = [key, keyEnd, value].map((bytes) => Buffer.from(bytes ?? []).toString("hex"));
+  return [set, ...hex].join(" ");
+}
+
 const INTERFACE_NAME_SIZE = 16;
 
 function interfaceName(name: string): Uint8Array {

@@ -11,8 +11,10 @@ const LOOPBACK = "::1";
  * itself, but routes nothing that comes from ::1. It lives as long as the engine; the next one begins again.
  */
 export class LoopbackForwarder {
-  private readonly servers = new Map<string, Server[]>();
+  /** Of each owner, by where they lead. */
+  private readonly servers = new Map<string, Map<string, Server>>();
 
+  /** Makes an owner's listeners those of its ports; the ones that stay are not touched. */
   open(
     owner: string,
     endpoint: Pick<Endpoint, "ipv4" | "ipv6">,
@@ -28,12 +30,23 @@ export class LoopbackForwarder {
         })),
       )
       .slice(0, MOST_PORTS);
-    const servers = pairs.map(({ from, to }) => listen(from, { targets, port: to }));
-    if (servers.length > 0) this.servers.set(owner, servers);
+    const known = this.servers.get(owner) ?? new Map<string, Server>();
+    const wanted = new Map(
+      pairs.map(({ from, to }) => [[from, to, ...targets].join(" "), { from, to }]),
+    );
+    for (const [name, server] of known) {
+      if (!wanted.has(name)) server.close();
+    }
+    const servers = [...wanted].map(
+      ([name, { from, to }]) =>
+        [name, known.get(name) ?? listen(from, { targets, port: to })] as const,
+    );
+    if (servers.length > 0) this.servers.set(owner, new Map(servers));
+    else this.servers.delete(owner);
   }
 
   close(owner: string): void {
-    for (const server of this.servers.get(owner) ?? []) server.close();
+    for (const server of this.servers.get(owner)?.values() ?? []) server.close();
     this.servers.delete(owner);
   }
 

@@ -71,11 +71,18 @@ function hostRange(text: string): [number, number] | null {
 
 /**
  * Settles on the host's ports: each as it was asked for, or a free one. Neighbours that are alike become one range.
+ * @param kept ports that the container has beside them, one by one
  * @throws the first obstacle
  */
-export function choosePorts(bindings: PortBindings, choice: PortChoice): PublishedPort[] {
-  const chosen: PublishedPort[] = [];
-  const taken = new Set<string>();
+export function choosePorts(
+  bindings: PortBindings,
+  choice: PortChoice,
+  kept: readonly PublishedPort[] = [],
+): PublishedPort[] {
+  const chosen = [...kept];
+  const taken = new Set(
+    kept.map(({ protocol, hostIp, hostPort }) => `${protocol} ${hostIp} ${hostPort}`),
+  );
   for (const [text, list] of sorted(bindings)) {
     const { port, protocol } = parsePort(text);
     for (const binding of list.length === 0 ? [{ hostIp: "", hostPort: "" }] : list) {
@@ -87,7 +94,7 @@ export function choosePorts(bindings: PortBindings, choice: PortChoice): Publish
       }
     }
   }
-  return joinRanges(chosen);
+  return joinRanges(chosen.toSorted((one, other) => one.containerPort - other.containerPort));
 }
 
 function sorted(bindings: PortBindings): [string, readonly PortBinding[]][] {

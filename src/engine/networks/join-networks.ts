@@ -52,7 +52,7 @@ export function joinNetworks(context: EngineContext, container: StoredContainer)
 }
 
 /** Where the kernel filters what bridges pass on, it leads a published port to its container on the bridge itself. */
-function needsHairpin(ports: readonly PublishedPort[]): boolean {
+export function needsHairpin(ports: readonly PublishedPort[]): boolean {
   return ports.length > 0 && readSetting("bridge/bridge-nf-call-iptables") === "1";
 }
 

@@ -76,12 +76,14 @@ export class NetworkState {
     this.allocators.delete(networkId);
   }
 
-  /** Leads a container's ports to its endpoint; none: to nowhere any more. */
+  /** Leads a container's ports, and no others, to its endpoint; none: to nowhere any more. Those that stay are led all along. */
   lead(id: string, to?: { endpoint: Endpoint; ports: readonly PublishedPort[] }): void {
-    this.firewall.remove(id);
-    this.forwarder.close(id);
-    if (!to || to.ports.length === 0) return;
-    this.firewall.add(id, portElements(to.endpoint, to.ports));
+    if (!to || to.ports.length === 0) {
+      this.firewall.remove(id);
+      this.forwarder.close(id);
+      return;
+    }
+    this.firewall.replace(id, portElements(to.endpoint, to.ports));
     this.forwarder.open(id, to.endpoint, to.ports);
   }
 

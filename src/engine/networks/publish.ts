@@ -1,10 +1,12 @@
 import { ephemeralPorts, hostObstacle } from "../../network/host-port.ts";
 import type { Endpoint, Network, PublishedPort } from "../../network/network.ts";
+import { keptPorts } from "../../network/port-changes.ts";
 import { ANY_ADDRESS } from "../../network/port-elements.ts";
 import {
   choosePorts,
   type PortBindings,
   type PortCandidate,
+  type PortChoice,
   portsClash,
   portTaken,
   singlePorts,
@@ -22,15 +24,47 @@ export function publish(
   endpoint: Endpoint,
   network: Network,
 ): PublishedPort[] {
-  const bindings = wantedBindings(spec);
-  if (network.driver !== "bridge" || Object.keys(bindings).length === 0) return [];
-  const ports = choosePorts(bindings, {
+  const ports = portsFor(context, { id, spec, current: [] }, endpoint, network);
+  if (ports.length > 0) context.networks.lead(id, { endpoint, ports });
+  return ports;
+}
+
+/**
+ * The ports of the host for what a container asks for: those of `current` that it still asks for, and others for the rest.
+ * @throws conflict: a port is somebody else's, named
+ */
+export function portsFor(
+  context: EngineContext,
+  container: {
+    readonly id: string;
+    readonly spec: ContainerSpec;
+    readonly current: readonly PublishedPort[];
+  },
+  endpoint: Endpoint,
+  network: Network,
+): PublishedPort[] {
+  if (network.driver !== "bridge") return [];
+  const { id, spec, current } = container;
+  const { kept, missing } = keptPorts(wantedBindings(spec), current);
+  const choice: PortChoice = {
     anyAddresses: anyAddresses(endpoint, network),
     anyPorts: ephemeralPorts,
-    obstacle: (candidate) => containerObstacle(context, candidate) ?? hostObstacle(candidate),
-  });
-  context.networks.lead(id, { endpoint, ports });
-  return ports;
+    obstacle: (candidate) =>
+      containerObstacle(context, candidate, { id, ports: kept }) ??
+      hostObstacle(withoutOwn(candidate, current)),
+  };
+  return choosePorts(missing, choice, kept);
+}
+
+/** At an address where the container has the port already, the engine itself may listen for it (at ::1). */
+function withoutOwn(candidate: PortCandidate, current: readonly PublishedPort[]): PortCandidate {
+  const { hostIps, protocol, hostPort } = candidate;
+  const isOwn = (hostIp: string): boolean =>
+    current.some(
+      (port) =>
+        port.hostIp === hostIp && portsClash(port, { protocol, hostPort, hostIps: [hostIp] }),
+    );
+  return { ...candidate, hostIps: hostIps.filter((hostIp) => !isOwn(hostIp)) };
 }
 
 /** Where a port is to be reached that was published without an address. */
@@ -44,7 +78,7 @@ function anyAddresses(endpoint: Endpoint, network: Network): string[] {
 }
 
 /** What -p asks for, and with -P each exposed port that it does not name. */
-function wantedBindings(spec: ContainerSpec): PortBindings {
+export function wantedBindings(spec: ContainerSpec): PortBindings {
   if (!spec.publishAll) return spec.portBindings;
   const exposed = spec.exposedPorts
     .flatMap(singlePorts)
@@ -58,8 +92,11 @@ function wantedBindings(spec: ContainerSpec): PortBindings {
 function containerObstacle(
   context: EngineContext,
   candidate: PortCandidate,
+  own: { readonly id: string; readonly ports: readonly PublishedPort[] },
 ): ReturnType<typeof portTaken> | undefined {
-  for (const [id, { ports }] of context.networks.attachments) {
+  for (const [id, attachment] of [...context.networks.attachments, [own.id, own] as const]) {
+    if (id === own.id && attachment !== own) continue;
+    const { ports } = attachment;
     const port = ports.find((one) => portsClash(one, candidate));
     if (!port) continue;
     const name = context.containers.withId(id)?.name ?? id;
