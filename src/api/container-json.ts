@@ -59,7 +59,7 @@ export function formatInspect(container: Container, facts: InspectFacts): Record
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: facts.execIds.length === 0 ? null : facts.execIds,
-    HostConfig: { ...formatHostConfig(spec, facts), Links: formatLinks(container) },
+    HostConfig: formatHostConfig(container, facts),
     GraphDriver: formatGraphDriver(container, facts),
     ...(facts.size === undefined ? {} : { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootFs }),
     Mounts: mountPointsOf(spec, facts.volumePath),
@@ -164,7 +164,8 @@ function formatConfig(spec: ContainerSpec): Record<string, unknown> {
 }
 
 /** In the order of docker's own type, which clients that print it whole keep. */
-function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<string, unknown> {
+function formatHostConfig(container: Container, facts: InspectFacts): Record<string, unknown> {
+  const { spec } = container;
   const asked = (kind: string) => spec.mounts.filter((mount) => mount.asked === kind);
   const [binds, mounts, tmpfs] = [asked("volume-flag"), asked("mount-flag"), asked("tmpfs-flag")];
   const annotations = annotationsOf(spec);
@@ -194,6 +195,7 @@ function formatHostConfig(spec: ContainerSpec, facts: InspectFacts): Record<stri
     GroupAdd: listOrNull(spec.groupAdd),
     IpcMode: spec.ipcMode || "private",
     Cgroup: "",
+    Links: formatLinks(container),
     OomScoreAdj: spec.oomScoreAdjust,
     PidMode: spec.pidMode,
     Privileged: spec.privileged,
