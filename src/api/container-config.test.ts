@@ -72,6 +72,7 @@ describe("a create body of docker's command line", () => {
       resolver: { servers: [], search: [], options: [] },
       extraHosts: [],
       links: [],
+      networkRate: null,
       ulimits: [],
       sysctls: {},
       shmBytes: 0,

@@ -1,4 +1,5 @@
 import { invalidArgument, TiffinError } from "../base/error.ts";
+import { parseNetworkRate } from "../base/network-rate.ts";
 import { signalNumber } from "../base/signal-number.ts";
 import type { ContainerSpec, DeviceSpec, Ulimit } from "../engine/types.ts";
 import { OWN_RUNTIME } from "../engine/runtime/find-runtime.ts";
@@ -11,6 +12,9 @@ import { refuseUnsupported } from "./unsupported-options.ts";
 
 /** Seconds between the container's clocks and the host's: an annotation, so that any client can say it. */
 export const timeOffsetAnnotation = "dev.tiffin.time-offset";
+
+/** What `--net-rate` says, in its words. */
+export const netRateAnnotation = "dev.tiffin.net-rate";
 
 /** What docker's command line turns `--security-opt systempaths=unconfined` into: two empty lists. */
 export const unmaskedPaths = "systempaths=unconfined";
@@ -241,9 +245,18 @@ function readAnnotations(
   annotations: Record<string, string>,
 ): Pick<
   ContainerSpec,
-  "annotations" | "timeOffsetSeconds" | "healthcheck" | "onUnhealthy" | "longestRunMs"
+  | "annotations"
+  | "timeOffsetSeconds"
+  | "networkRate"
+  | "healthcheck"
+  | "onUnhealthy"
+  | "longestRunMs"
 > {
-  const { [timeOffsetAnnotation]: offset = "0", ...rest } = annotations;
+  const {
+    [timeOffsetAnnotation]: offset = "0",
+    [netRateAnnotation]: rate = "0",
+    ...rest
+  } = annotations;
   if (!/^-?\d{1,12}(\.\d{1,9})?$/.test(offset)) {
     throw invalidArgument(`invalid ${timeOffsetAnnotation} "${offset}": want a number of seconds`);
   }
@@ -252,6 +265,7 @@ function readAnnotations(
   return {
     annotations: Object.fromEntries(others),
     timeOffsetSeconds: Number(offset),
+    networkRate: parseNetworkRate(rate),
     ...readLife(config, rest),
   };
 }

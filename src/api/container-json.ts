@@ -5,7 +5,8 @@ import { isChecked } from "../engine/health/health-policy.ts";
 import { OWN_RUNTIME } from "../engine/runtime/find-runtime.ts";
 import type { Container, ContainerSpec, ContainerState, Places } from "../engine/types.ts";
 import type { ApiVersion } from "./api-version.ts";
-import { timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
+import { formatNetworkRate } from "../base/network-rate.ts";
+import { netRateAnnotation, timeOffsetAnnotation, unmaskedPaths } from "./container-config.ts";
 import {
   formatHealth,
   formatHealthCheck,
@@ -230,7 +231,8 @@ function formatLinks({ name, spec }: Container): readonly string[] | null {
 function annotationsOf(spec: ContainerSpec): Record<string, string> | undefined {
   const offset =
     spec.timeOffsetSeconds === 0 ? {} : { [timeOffsetAnnotation]: String(spec.timeOffsetSeconds) };
-  const all = { ...spec.annotations, ...offset, ...formatLifeAnnotations(spec) };
+  const rate = spec.networkRate ? { [netRateAnnotation]: formatNetworkRate(spec.networkRate) } : {};
+  const all = { ...spec.annotations, ...offset, ...rate, ...formatLifeAnnotations(spec) };
   return Object.keys(all).length === 0 ? undefined : all;
 }
 

@@ -1,6 +1,7 @@
-import { TiffinError } from "../base/error.ts";
+import { invalidArgument, TiffinError } from "../base/error.ts";
+import { type NetworkRate, parseNetworkRate } from "../base/network-rate.ts";
 import { parsePortRemoval, type PortsChange } from "../network/port-changes.ts";
-import { readRestartPolicy } from "./container-config.ts";
+import { netRateAnnotation, readRestartPolicy } from "./container-config.ts";
 import { readBindings } from "./container-networks.ts";
 import { readResources } from "./container-resources.ts";
 import type { JsonObject } from "./json-object.ts";
@@ -26,6 +27,7 @@ async function updateContainer(request: ApiRequest): Promise<JsonReply> {
       // Zero lifts the limit, as docker's; null leaves it.
       ...(pidsLimit === null ? {} : { pidsLimit: pidsLimit > 0 ? pidsLimit : -1 }),
     },
+    ...readNetRate(body),
     ...(policy === "" ? {} : { restartPolicy: readRestartPolicy(body) }),
     ...(request.path.startsWith("/tiffin/") ? { ports: readPortsChange(body) } : {}),
   });
@@ -37,6 +39,16 @@ function readPortsChange(body: JsonObject): PortsChange {
     add: readBindings(body.objectOrNull("PublishAdd")),
     remove: body.strings("PublishRemove").map(parsePortRemoval),
   };
+}
+
+/** Ours: the one annotation that can be changed. */
+function readNetRate(body: JsonObject): { networkRate?: NetworkRate | null } {
+  const { [netRateAnnotation]: rate, ...others } = body.stringMap("Annotations");
+  const [other] = Object.keys(others);
+  if (other !== undefined) {
+    throw invalidArgument(`Cannot update container: the annotation ${other} cannot be changed`);
+  }
+  return rate === undefined ? {} : { networkRate: parseNetworkRate(rate) };
 }
 
 /** What docker's body may name and nobody can change while a container is there. */

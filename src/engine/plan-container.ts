@@ -67,10 +67,7 @@ export function planContainer(
     overlay: overlayPlan(context, container),
     maskedPaths: pathsToMask(context),
     links: planLinks(options.links),
-    interfaces:
-      namespaces.network === "own"
-        ? planInterfaces(options.links.map(({ endpoint }) => endpoint))
-        : [],
+    interfaces: namespaces.network === "own" ? planInterfaces(options.links) : [],
     linkSysctls: options.links.length > 0 ? QUIET_NEIGHBOURS : {},
   };
   const operations = isForeignRuntime(spec.runtime)

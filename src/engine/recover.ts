@@ -12,6 +12,7 @@ import { watchExec } from "./exec-container.ts";
 import { thawContainer } from "./freeze-container.ts";
 import { resumeHealth } from "./health/container-health.ts";
 import { settlePorts } from "./networks/change-ports.ts";
+import { applyRate } from "./networks/limit-rate.ts";
 import {
   recoverAttachments,
   recoverFirewall,
@@ -109,11 +110,10 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   const { id, state } = container;
   const process = processOf(context, container);
   context.volumeUse.begin(id, volumeNames(container.spec));
-  if (container.phase === "updating") finishUpdate(context, container);
   // An unpause that was cut off is not recorded.
   const isPaused = state.status === "paused" && context.cgroups.isPaused(id);
   context.containers.update(id, {
-    phase: "settled",
+    phase: container.phase === "updating" ? "updating" : "settled",
     state: {
       status: isPaused ? "paused" : "running",
       pid: reached.pid,
@@ -124,6 +124,7 @@ function adopt(context: EngineContext, container: StoredContainer, reached: Reac
   if (!isPaused) thawContainer(context, id);
   watchContainer(context, id, process);
   process.adopt(reached.connection, reached.pid);
+  if (container.phase === "updating") finishUpdate(context, container);
   resumeRun(context, id);
 }
 
@@ -147,9 +148,11 @@ function finishUpdate(context: EngineContext, container: StoredContainer): void 
   }
   try {
     applyLimits(context, id, spec);
+    applyRate(context, id, spec);
   } catch (error) {
     console.error(`tiffin: the limits of container ${name} hold from its next start on:`, error);
   }
+  context.containers.setSpec(id, spec, "settled");
 }
 
 /** The start of a run that was launched and never recorded. */

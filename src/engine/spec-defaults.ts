@@ -48,6 +48,7 @@ export function emptySpec(image: string): ContainerSpec {
     resolver: { servers: [], search: [], options: [] },
     extraHosts: [],
     links: [],
+    networkRate: null,
     ulimits: [],
     sysctls: {},
     shmBytes: 0,

@@ -1,4 +1,5 @@
 import type { Resources } from "../cgroups/resources.ts";
+import type { NetworkRate } from "../base/network-rate.ts";
 import type { PortBindings } from "../network/published-ports.ts";
 import type { ResolverSettings } from "../network/resolv-conf.ts";
 
@@ -160,6 +161,8 @@ export interface ContainerSpec {
   readonly extraHosts: readonly string[];
   /** `NAME:ALIAS` on the default bridge: what it calls others. */
   readonly links: readonly string[];
+  /** Of each of its interfaces; null: as fast as can be. */
+  readonly networkRate: NetworkRate | null;
   readonly ulimits: readonly Ulimit[];
   readonly sysctls: Readonly<Record<string, string>>;
   /** 0 is 64 MiB. */

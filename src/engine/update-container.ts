@@ -1,11 +1,13 @@
 import { isTiffinError, TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import type { PortsChange } from "../network/port-changes.ts";
+import type { NetworkRate } from "../base/network-rate.ts";
 import type { Resources } from "../cgroups/resources.ts";
 import type { StoredContainer } from "./container-table.ts";
 import { type EngineContext, emitContainerEvent } from "./context.ts";
 import { mergeResources } from "./merge-resources.ts";
 import { changedPorts, leadPorts } from "./networks/change-ports.ts";
+import { applyRate, checkRate, isSameRate } from "./networks/limit-rate.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 import { isRunning } from "./stop-container.ts";
 import type { ContainerSpec } from "./types.ts";
@@ -16,10 +18,12 @@ export interface ContainerUpdate {
   readonly resources: Resources;
   readonly restartPolicy?: RestartPolicy;
   readonly ports?: PortsChange;
+  /** null: none any more. */
+  readonly networkRate?: NetworkRate | null;
 }
 
 /**
- * Changes a container's limits, restart policy and published ports, at once when it runs. Recorded first, and as under way, so that a killed
+ * Changes a container's limits, network rate, restart policy and published ports, at once when it runs. Recorded first, and as under way, so that a killed
  * engine's successor makes the kernel say what the record says (recover.ts); a change that the kernel refuses is undone.
  * @throws invalid-argument; conflict: with what is set, or the kernel refuses it (less memory than is in use), or
  * a port is somebody else's
@@ -45,7 +49,7 @@ export function updateContainer(
 function changedSpec(
   context: EngineContext,
   container: StoredContainer,
-  { resources: asked, restartPolicy, ports }: ContainerUpdate,
+  { resources: asked, restartPolicy, ports, networkRate }: ContainerUpdate,
 ): { spec: ContainerSpec; warnings: string[] } {
   const { spec, phase } = container;
   if (phase === "removing") {
@@ -60,7 +64,10 @@ function changedSpec(
   const { resources, warnings } = usableResources(context, merged(container, asked));
   const policy = restartPolicy === undefined ? {} : { restartPolicy };
   const bindings = ports === undefined ? {} : changedPorts(context, container, ports);
-  return { spec: { ...spec, resources, ...policy, ...bindings }, warnings };
+  const rate = networkRate === undefined ? {} : { networkRate };
+  const changed = { ...spec, resources, ...policy, ...bindings, ...rate };
+  if (networkRate) checkRate(context, changed);
+  return { spec: changed, warnings };
 }
 
 function merged(container: StoredContainer, asked: Resources): Resources {
@@ -82,12 +89,26 @@ function apply(
   try {
     if (change.ports !== undefined) takePortsBack = leadPorts(context, { ...container, spec });
     applyLimits(context, id, spec);
+    applyNewRate(context, container, spec);
     faultPoint("update:applied");
     context.containers.setSpec(id, spec, phase);
   } catch (error) {
     context.containers.setSpec(id, container.spec, phase);
     takePortsBack();
     throw isTiffinError(error, "conflict") ? refusal(container, error.message, error) : error;
+  }
+}
+
+/** When the kernel refuses it, what was there before is put back, the other limits too. */
+function applyNewRate(context: EngineContext, before: StoredContainer, spec: ContainerSpec): void {
+  const { id } = before;
+  if (isSameRate(before.spec.networkRate, spec.networkRate)) return;
+  try {
+    applyRate(context, id, spec);
+  } catch (error) {
+    applyLimits(context, id, before.spec);
+    applyRate(context, id, before.spec);
+    throw error;
   }
 }
 

@@ -149,6 +149,20 @@ export function setBridgePort(
   };
 }
 
+/** An interface, up, that leads packets back to where they were redirected to it from (ip-link(8), "ifb"). */
+export function newIfb(link: { name: string; index: number; mtu: number }): NetlinkMessage {
+  return {
+    type: RTM.NEWLINK,
+    flags: MAKE,
+    body: linkBody({ index: link.index, flags: IFF_UP, change: IFF_UP }),
+    attributes: [
+      [IFLA.IFNAME, link.name],
+      ...mtuAttribute(link.mtu),
+      [IFLA.LINKINFO, [[IFLA_INFO.KIND, "ifb"]]],
+    ],
+  };
+}
+
 export interface Macvlan {
   readonly name: string;
   readonly index: number;

@@ -3,6 +3,7 @@ import { type Attribute, NLM_F, type NetlinkMessage } from "./netlink.ts";
 /** Messages about queues and where packets are sent next (tc(8), tc-tbf(8), tc-u32(8), tc-mirred(8)); linux/pkt_sched.h. */
 
 const RTM_NEWQDISC = 36;
+const RTM_DELQDISC = 37;
 const RTM_NEWTFILTER = 44;
 const TCA = { KIND: 1, OPTIONS: 2 };
 const TCA_TBF = { PARMS: 1, RATE64: 4, BURST: 6 };
@@ -52,6 +53,18 @@ export function limitEgress(link: {
       [TCA.OPTIONS, options],
     ],
   };
+}
+
+/** Takes {@link limitEgress}'s queue away. The kernel refuses with ENOENT when there is none. */
+export function removeEgressLimit({ index }: { index: number }): NetlinkMessage {
+  const body = queueBody({ index, handle: 0, parent: ROOT, info: 0 });
+  return { type: RTM_DELQDISC, flags: 0, body, attributes: [] };
+}
+
+/** Takes {@link redirectIngress}'s queue and filter away. The kernel refuses with ENOENT or EINVAL when there is none. */
+export function removeIngress({ index }: { index: number }): NetlinkMessage {
+  const body = queueBody({ index, ...INGRESS, info: 0 });
+  return { type: RTM_DELQDISC, flags: 0, body, attributes: [] };
 }
 
 /** What comes in by one interface leaves by another, where it can be queued. An ingress queue and its only filter. */

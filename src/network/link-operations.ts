@@ -10,7 +10,8 @@ import {
   newVeth,
   setBridgePort,
 } from "../kernel/rtnetlink.ts";
-import type { Endpoint } from "./network.ts";
+import { hostRateMessages, insideRateMessages } from "./link-rate.ts";
+import type { Endpoint, LinkRate } from "./network.ts";
 import { addressBytes, parseAddress } from "./subnet.ts";
 
 const AF_NETLINK = 16;
@@ -31,6 +32,7 @@ export interface PlannedLink {
   readonly hairpin?: boolean;
   /** It reaches no other container of the network. */
   readonly isolated?: boolean;
+  readonly rate?: LinkRate;
 }
 
 export function macBytes(mac: string): Uint8Array {
@@ -43,8 +45,11 @@ export function macBytes(mac: string): Uint8Array {
  */
 export function linkMessages(link: PlannedLink, pid: number): NetlinkMessage[] {
   const { endpoint, hairpin = false, isolated = false } = link;
-  if (!hairpin && !isolated) return [linkMessage(link, pid)];
-  return [linkMessage(link, pid), setBridgePort(endpoint.hostIndex, { hairpin, isolated })];
+  return [
+    linkMessage(link, pid),
+    ...(hairpin || isolated ? [setBridgePort(endpoint.hostIndex, { hairpin, isolated })] : []),
+    ...hostRateMessages(link),
+  ];
 }
 
 function linkMessage(link: PlannedLink, pid: number): NetlinkMessage {
@@ -67,8 +72,9 @@ function linkMessage(link: PlannedLink, pid: number): NetlinkMessage {
   });
 }
 
-/** What is to be set inside of the namespace once the interface is there: addresses, then routes. */
-export function interfaceMessages(endpoint: Endpoint): NetlinkMessage[] {
+/** What is to be set inside of the namespace once the interface is there: addresses, then routes, and how fast it may send. */
+export function interfaceMessages(link: PlannedLink): NetlinkMessage[] {
+  const { endpoint } = link;
   const { interfaceIndex: index, ipv4, ipv6, gateway4, gateway6, isDefault } = endpoint;
   const bytes = (text: string): Uint8Array => addressBytes(parseAddress(text));
   return [
@@ -80,6 +86,7 @@ export function interfaceMessages(endpoint: Endpoint): NetlinkMessage[] {
           .filter((gateway) => gateway !== "")
           .map((gateway) => newDefaultRoute(index, bytes(gateway)))
       : []),
+    ...insideRateMessages(link),
   ];
 }
 
@@ -147,7 +154,10 @@ export function planLinks(links: readonly PlannedLink[]): Operation[] {
           hints: {
             ENODEV: "The network's bridge is gone: try again, the engine makes it anew",
             EPERM: "The engine lacks CAP_NET_ADMIN: run it as root, or use --network none",
-            EOPNOTSUPP: "The kernel lacks this kind of interface (veth, macvlan)",
+            EOPNOTSUPP:
+              "The kernel lacks this kind of interface (veth, macvlan; ifb for --net-rate)",
+            ENOENT:
+              "The kernel lacks what --net-rate needs (sch_tbf, sch_ingress, cls_u32, act_mirred)",
             EBUSY: "The parent interface is in use in another way",
           },
         }),
@@ -156,12 +166,9 @@ export function planLinks(links: readonly PlannedLink[]): Operation[] {
   ];
 }
 
-/** Container side, after {@link planLinks}: the loopback and its interfaces, addresses and routes, in one send. */
-export function planInterfaces(endpoints: readonly Endpoint[]): Operation[] {
-  const messages = encodeMessages([
-    linkUp(LOOPBACK_INDEX),
-    ...endpoints.flatMap(interfaceMessages),
-  ]);
+/** Container side, after {@link planLinks}: the loopback and its interfaces, addresses, routes and rates, in one send. */
+export function planInterfaces(links: readonly PlannedLink[]): Operation[] {
+  const messages = encodeMessages([linkUp(LOOPBACK_INDEX), ...links.flatMap(interfaceMessages)]);
   const reason = "bring up the interfaces with their addresses and routes";
   return [
     planSocket("netlink"),
@@ -170,6 +177,10 @@ export function planInterfaces(endpoints: readonly Endpoint[]): Operation[] {
       [register("netlink"), messages, messages.length, 0, kernelAddress(), 12],
       reason,
     ),
-    ...planAnswer({ socket: "netlink", reason }),
+    ...planAnswer({
+      socket: "netlink",
+      reason,
+      hints: { ENOENT: "The kernel lacks what --net-rate needs (sch_tbf)" },
+    }),
   ];
 }

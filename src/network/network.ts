@@ -5,6 +5,7 @@
  * network.ts              what a network, an endpoint and a published port are
  * subnet.ts choose-subnet.ts complete-pool.ts address-allocator.ts    addresses
  * link-operations.ts      interfaces of a start, as operations of its plan (rtnetlink, rtnetlink(7))
+ * link-rate.ts            how fast they may be (tc)
  * host-network.ts         the host's bridges, routes and settings
  * firewall.ts port-elements.ts    the nf_tables table, and what goes into it
  * published-ports.ts host-port.ts loopback-forwarder.ts    which ports, who has them, and ::1
@@ -69,6 +70,14 @@ export interface Endpoint {
 }
 
 export type Protocol = "tcp" | "udp" | "sctp";
+
+/** Bits a second of packets to and from an interface; 0: as fast as can be. */
+export interface LinkRate {
+  readonly down: number;
+  readonly up: number;
+  /** Where uploads queue: one who may change the queues of his own interfaces does not queue there. */
+  readonly upAt: "container" | "host";
+}
 
 /** Ports of the host that lead to a container: `count` of them, each to the container port as far behind the first. */
 export interface PublishedPort {

@@ -3,6 +3,7 @@ import { type Flag, list, parsed, text, toggle } from "../flag.ts";
 import type { Arguments } from "../grammar.ts";
 import { healthAnnotations } from "./health.ts";
 import { toMap } from "./key-values.ts";
+import { rateAnnotation } from "./networking.ts";
 
 /** The annotation that carries `--time-offset`, in seconds. */
 const TIME_OFFSET_ANNOTATION = "dev.tiffin.time-offset";
@@ -100,7 +101,7 @@ function annotations(given: Arguments): { Annotations?: Record<string, string> }
   if (given.has(FLAGS.timeOffset)) {
     all[TIME_OFFSET_ANNOTATION] = String(Number(given.get(FLAGS.timeOffset)) / 1e9);
   }
-  Object.assign(all, healthAnnotations(given), timeoutAnnotation(given));
+  Object.assign(all, healthAnnotations(given), timeoutAnnotation(given), rateAnnotation(given));
   return Object.keys(all).length === 0 ? {} : { Annotations: all };
 }
 

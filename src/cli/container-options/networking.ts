@@ -1,3 +1,4 @@
+import { formatNetworkRate, parseNetworkRate } from "../../base/network-rate.ts";
 import { aliasOf, collect, type Flag, list, parsed, text, toggle } from "../flag.ts";
 import type { Arguments } from "../grammar.ts";
 import { checkDnsSearch, checkExtraHost, checkIpAddress, checkLink } from "./checks.ts";
@@ -21,10 +22,23 @@ const FLAGS = {
     type: "network",
     parse: parseNetwork,
   }),
+  netRate: text(
+    "net-rate",
+    "Limit the rate of each of its network interfaces, in bits a second: DOWN[/UP] (e.g., 20mbit/10mbit, 0 for no limit)",
+  ),
   networkAlias: list("network-alias", "Add network-scoped alias for the container"),
   publish: list("publish", "Publish a container's port(s) to the host", { short: "p" }),
   publishAll: toggle("publish-all", "Publish all exposed ports to random ports", { short: "P" }),
 } as const;
+
+/** Also of `update`. */
+export const NET_RATE_FLAG: Flag<string> = FLAGS.netRate;
+
+/** What docker has no fields for goes as annotations (docs/reference/api.md). @throws invalid-argument */
+export function rateAnnotation(given: Arguments): Record<string, string> {
+  if (!given.has(FLAGS.netRate)) return {};
+  return { "dev.tiffin.net-rate": formatNetworkRate(parseNetworkRate(given.get(FLAGS.netRate))) };
+}
 
 /** The options about networks, names and ports. */
 export const NETWORKING_FLAGS: readonly Flag[] = [

@@ -8,6 +8,7 @@ import { each, option, pairs, toggle } from "./words.ts";
 
 const USUAL_SHM_BYTES = 64 << 20;
 const TIME_OFFSET = "dev.tiffin.time-offset";
+const NET_RATE = "dev.tiffin.net-rate";
 const ID_START = 12;
 
 /** The words after `tiffin run`: options, image, command. What the image says by itself is left out. */
@@ -139,7 +140,7 @@ function lifeWords(host: Fields): string[] {
   const retries = policy.number("MaximumRetryCount");
   const name = policy.text("Name");
   const log = host.object("LogConfig");
-  const { [TIME_OFFSET]: offset, ...annotations } = host.map("Annotations");
+  const { [TIME_OFFSET]: offset, [NET_RATE]: rate, ...annotations } = host.map("Annotations");
   return [
     ...toggle("rm", host.flag("AutoRemove")),
     ...(name === "no" ? [] : option("restart", retries === 0 ? name : `${name}:${retries}`)),
@@ -148,6 +149,7 @@ function lifeWords(host: Fields): string[] {
     ...pairs("log-opt", log.map("Config")),
     ...pairs("annotation", annotations),
     ...(offset === undefined ? [] : [`--time-offset=${offset}s`]),
+    ...option("net-rate", rate ?? ""),
     ...(host.text("Runtime") === "tiffin" ? [] : option("runtime", host.text("Runtime"))),
   ];
 }

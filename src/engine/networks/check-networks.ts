@@ -1,4 +1,5 @@
 import type { Link } from "../../kernel/rtnetlink.ts";
+import { shaperName } from "../../network/link-rate.ts";
 import type { EngineContext } from "../context.ts";
 import type { Finding } from "../engine.ts";
 
@@ -16,6 +17,7 @@ export function checkNetworks(context: EngineContext, repair: boolean): Finding[
   const bridges = links.filter(({ name, kind }) => kind === "bridge" && names.has(name));
   return [
     ...checkPorts(context, { links, bridges, repair }),
+    ...checkShapers(context, links, repair),
     ...checkMissing(context, links),
     ...(bridges.length > 0 ? checkFirewall(context, repair) : []),
   ];
@@ -48,6 +50,29 @@ function checkPorts(
 
 function isOurs(name: string): boolean {
   return /^tv[0-9a-f]{12}$/.test(name);
+}
+
+/** Where uploads of the engine's containers queue on the host, of none that has such a rate now. */
+function checkShapers(context: EngineContext, links: readonly Link[], repair: boolean): Finding[] {
+  const { networks, containers } = context;
+  const owned = new Set(
+    [...networks.attachments].flatMap(([id, { endpoints }]) =>
+      containers.withId(id)?.spec.networkRate ? endpoints.map(shaperName) : [],
+    ),
+  );
+  const ids = new Set(containers.all().map(({ id }) => id.slice(0, 8)));
+  return links
+    .filter(({ name, kind }) => kind === "ifb" && /^ti[0-9a-f]{12}$/.test(name))
+    .filter(({ name }) => ids.has(name.slice(2, 10)) && !owned.has(name))
+    .map(({ name, index }): Finding => {
+      if (repair) networks.host.deleteLink(index);
+      return {
+        kind: "interface",
+        what: name,
+        problem: "no running container queues its uploads there",
+        repaired: repair,
+      };
+    });
 }
 
 function checkMissing(context: EngineContext, links: readonly Link[]): Finding[] {

@@ -5,6 +5,7 @@ import { contains, parseAddress, parseSubnet } from "../../network/subnet.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerSpec, NetworkRequest } from "../types.ts";
 import { hasOwnNetworks, networksOf } from "./container-networks.ts";
+import { checkRate } from "./limit-rate.ts";
 
 /**
  * Refuses at create what a container could not have in its networks.
@@ -18,7 +19,10 @@ export function checkRequests(context: EngineContext, spec: ContainerSpec): void
       "conflicting options: port publishing and the container type network mode",
     );
   }
-  if (!hasOwnNetworks(spec)) return;
+  if (!hasOwnNetworks(spec)) {
+    checkRate(context, spec);
+    return;
+  }
   for (const { network, request } of findNetworks(context, spec)) {
     if (network.driver === "host" || network.driver === "null") {
       throw invalidArgument(
@@ -27,6 +31,7 @@ export function checkRequests(context: EngineContext, spec: ContainerSpec): void
     }
     checkRequest(network, request);
   }
+  checkRate(context, spec);
 }
 
 function findNetworks(context: EngineContext, spec: ContainerSpec): ReturnType<typeof networksOf> {

@@ -1,8 +1,5 @@
 import { TiffinError } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault-point.ts";
-import { netlinkSocketInNamespaceOf } from "../../kernel/namespace-socket.ts";
-import { NETLINK_ROUTE, type NetlinkMessage } from "../../kernel/netlink.ts";
-import { NetlinkSocket } from "../../kernel/netlink-socket.ts";
 import { interfaceMessages, linkMessages } from "../../network/link-operations.ts";
 import type { Attachment, Network } from "../../network/network.ts";
 import type { StoredContainer } from "../container-table.ts";
@@ -10,8 +7,10 @@ import type { EngineContext } from "../context.ts";
 import { isRunning } from "../stop-container.ts";
 import type { NetworkRequest } from "../types.ts";
 import { writeAttachment } from "./attachment-file.ts";
+import { changeInside } from "./change-inside.ts";
 import { checkRequest } from "./check-requests.ts";
 import { hasOwnNetworks, networksOf, requestedNetworks } from "./container-networks.ts";
+import { checkRateIn, rateOf, removeShaper } from "./limit-rate.ts";
 import { freeEndpoint, makeEndpoint } from "./make-endpoint.ts";
 import { writeNameFiles } from "./name-files.ts";
 import { beginNames } from "./name-service.ts";
@@ -30,6 +29,7 @@ export async function connectNetwork(
     checkConnection(context, container, network);
     const request = { ...asked.request, network: network.name };
     checkRequest(network, request);
+    checkRateIn(network, container.spec);
     const networks = [...requestedNetworks(container.spec), request];
     if (isRunning(container)) joinLive(context, container, { network, request });
     context.containers.setSpec(id, { ...container.spec, networks }, "settled");
@@ -79,6 +79,7 @@ function joinLive(
   const link = makeEndpoint(context, id, { ...place, index });
   const isDefault = !place.network.internal && !before.endpoints.some((one) => one.isDefault);
   const endpoint = { ...link.endpoint, isDefault };
+  const rated = { ...link, endpoint, ...rateOf(spec) };
   try {
     const endpoints = [...before.endpoints, endpoint];
     const ports = isDefault
@@ -89,32 +90,17 @@ function joinLive(
     writeAttachment(context.places, id, attachment);
     faultPoint("network:connecting");
     context.networks.host.change(
-      linkMessages({ ...link, endpoint }, state.pid),
+      linkMessages(rated, state.pid),
       `connect ${container.name} to network ${place.network.name}`,
     );
-    changeInside(context, id, interfaceMessages(endpoint));
+    changeInside(context, id, interfaceMessages(rated));
     context.networks.attachments.set(id, attachment);
   } catch (error) {
     if (isDefault) context.networks.lead(id);
+    removeShaper(context, endpoint);
     if (endpoint.hostInterface !== "") context.networks.host.deleteLink(endpoint.hostIndex);
     freeEndpoint(context, endpoint);
     writeAttachment(context.places, id, before);
     throw error;
-  }
-}
-
-/** Changes interfaces, addresses and routes in the network namespace of a container that runs. */
-export function changeInside(
-  context: EngineContext,
-  id: string,
-  messages: readonly NetlinkMessage[],
-): void {
-  const process = context.processes.get(id);
-  if (!process) throw new TiffinError("conflict", `Container ${id} is not running`);
-  const socket = new NetlinkSocket(netlinkSocketInNamespaceOf(process.descriptor(), NETLINK_ROUTE));
-  try {
-    socket.change(messages, "change the container's interfaces");
-  } finally {
-    socket.close();
   }
 }

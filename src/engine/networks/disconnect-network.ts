@@ -7,8 +7,9 @@ import type { StoredContainer } from "../container-table.ts";
 import type { EngineContext } from "../context.ts";
 import { isRunning } from "../stop-container.ts";
 import { writeAttachment } from "./attachment-file.ts";
-import { changeInside } from "./connect-network.ts";
+import { changeInside } from "./change-inside.ts";
 import { networkName, networksOf } from "./container-networks.ts";
+import { removeShaper } from "./limit-rate.ts";
 import { freeEndpoint } from "./make-endpoint.ts";
 import { writeNameFiles } from "./name-files.ts";
 import { emitNetworkEvent } from "./network-event.ts";
@@ -74,6 +75,7 @@ export function leaveLive(
   const endpoint = before?.endpoints.find((one) => one.networkId === networkId);
   if (!before || !endpoint) return;
   let rest = before.endpoints.filter((one) => one !== endpoint);
+  removeShaper(context, endpoint);
   if (endpoint.hostInterface === "")
     changeInside(context, id, [deleteLink(endpoint.interfaceIndex)]);
   else networks.host.deleteLink(endpoint.hostIndex);

@@ -4,6 +4,7 @@ import type { EngineContext } from "../context.ts";
 import type { ContainerSpec } from "../types.ts";
 import { networksOf } from "./container-networks.ts";
 import { choosePools } from "./ensure-bridge.ts";
+import { rateOf } from "./limit-rate.ts";
 
 /** Interfaces as a start would have them, for a plan that is only shown: no address is taken, no bridge made. */
 export function exampleLinks(context: EngineContext, spec: ContainerSpec): PlannedLink[] {
@@ -26,6 +27,7 @@ export function exampleLinks(context: EngineContext, spec: ContainerSpec): Plann
     return {
       on: 0,
       mtu: 0,
+      ...rateOf(spec),
       ...(network.driver === "macvlan" ? { macvlanMode: "bridge" } : {}),
       endpoint: {
         id: "",

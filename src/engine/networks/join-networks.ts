@@ -6,6 +6,7 @@ import type { StoredContainer } from "../container-table.ts";
 import type { EngineContext } from "../context.ts";
 import { writeAttachment } from "./attachment-file.ts";
 import { networksOf } from "./container-networks.ts";
+import { rateOf } from "./limit-rate.ts";
 import { freeEndpoint, makeEndpoint } from "./make-endpoint.ts";
 import { emitNetworkEvent } from "./network-event.ts";
 import { publish } from "./publish.ts";
@@ -41,6 +42,7 @@ export function joinNetworks(context: EngineContext, container: StoredContainer)
       emitNetworkEvent(context, network, "connect", { container: id });
     return links.map((link) => ({
       ...link,
+      ...rateOf(spec),
       hairpin: link.endpoint === leading && needsHairpin(ports),
     }));
   } catch (error) {

@@ -3,6 +3,7 @@ import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { parseRestartPolicy } from "../../container-options/lifecycle.ts";
 import { parsePorts } from "../../container-options/ports.ts";
+import { NET_RATE_FLAG, rateAnnotation } from "../../container-options/networking.ts";
 import { CHANGEABLE_FLAGS, changedResources } from "../../container-options/resources.ts";
 import { failure, joined } from "../../failure.ts";
 import { list, text } from "../../flag.ts";
@@ -14,13 +15,13 @@ const publishRemove = list(
 );
 const restart = text("restart", "Restart policy to apply when a container exits");
 
-const flags = [...CHANGEABLE_FLAGS, publishAdd, publishRemove, restart];
+const flags = [...CHANGEABLE_FLAGS, publishAdd, publishRemove, restart, NET_RATE_FLAG];
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Update configuration of one or more containers",
   examples:
-    "# Limits and policies, also of what runs\ntiffin update --memory 512m --memory-swap 1g web\ntiffin update --restart unless-stopped web db\n# Another port of the host, without a restart\ntiffin update --publish-add 8081:80 --publish-rm 8080 web",
+    "# Limits and policies, also of what runs\ntiffin update --memory 512m --memory-swap 1g web\ntiffin update --restart unless-stopped web db\ntiffin update --net-rate 20mbit/10mbit web\n# Another port of the host, without a restart\ntiffin update --publish-add 8081:80 --publish-rm 8080 web",
   flags,
   operands: { atLeast: 1 },
   inEngine: () => true,
@@ -33,9 +34,9 @@ async function run(context: Context): Promise<number> {
     throw failure("you must provide one or more flags when using this command");
   }
   const body = updateBody(context);
-  // Docker's engine would pass over the ports.
-  const hasPorts = given.has(publishAdd) || given.has(publishRemove);
-  const place = hasPorts ? ["tiffin", "containers"] : ["containers"];
+  // Docker's engine would pass over the ports and the rate.
+  const isOurs = [publishAdd, publishRemove, NET_RATE_FLAG].some((flag) => given.has(flag));
+  const place = isOurs ? ["tiffin", "containers"] : ["containers"];
   const errors: unknown[] = [];
   const warnings: string[] = [];
   for (const name of given.operands) {
@@ -64,6 +65,7 @@ function updateBody(context: Context): Record<string, unknown> {
         ? { PublishAdd: parsePorts(given.get(publishAdd), []).bindings }
         : {}),
       ...(given.has(publishRemove) ? { PublishRemove: given.get(publishRemove) } : {}),
+      ...(given.has(NET_RATE_FLAG) ? { Annotations: rateAnnotation(given) } : {}),
       ...(given.has(restart) ? { RestartPolicy: parseRestartPolicy(given.get(restart)) } : {}),
     };
   } catch (error) {
