@@ -19,6 +19,7 @@ import {
   planLeaveDescriptorsEarly,
   planPart,
   planProgram,
+  planSession,
   planStreams,
   planSupervise,
   type ProcessPlan,
@@ -81,7 +82,7 @@ function planFork(plan: ExecPlan): Operation[] {
       reason: "start a process for the container",
       hints: HINTS,
       child: [
-        ...planEnter(plan, 0n, [wait("prepared")]),
+        ...planEnter(plan, 0n, [...planSession(), wait("prepared")]),
         ...planOwnSide(plan),
         ...planProgram(plan.process),
       ],
@@ -129,7 +130,7 @@ function planForkFromInside(plan: ExecPlan): Operation[] {
             wait("ready"),
             call("close", [register("ready")], "let go of the signal"),
             ...planOwnSide(plan),
-            call("setsid", [], "start a session"),
+            ...planSession(),
             ...(process.tty
               ? [call("ioctl", [0, TIOCSCTTY, 0], "make the terminal the controlling one")]
               : []),

@@ -318,11 +318,15 @@ export function planBecomeRoot(): Operation[] {
   ];
 }
 
-/** From the container's tree to the program: own descriptors, credentials, confinement, exec. Container side. */
+/** With a scheduling group of its own, which takes the kernel a while: best before a wait. Container side. */
+export function planSession(): Operation[] {
+  return [call("setsid", [], "start a session")];
+}
+
+/** From the container's tree to the program: own descriptors, credentials, confinement, exec. Container side, in a session. */
 export function planProgram(plan: ProcessPlan): Operation[] {
   return [
     ...planPart(plan),
-    call("setsid", [], "start a session"),
     ...(plan.tty ? planControllingTerminal("slot.slave") : planStreams(plan)),
     ...planLeaveDescriptors(),
     ...planConfinedProgram(plan),
