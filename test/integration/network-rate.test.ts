@@ -9,6 +9,9 @@ import {
   test,
 } from "bun:test";
 import { readdirSync } from "node:fs";
+import { NETLINK_ROUTE } from "../../src/kernel/netlink.ts";
+import { NetlinkSocket } from "../../src/kernel/netlink-socket.ts";
+import { newIfb } from "../../src/kernel/rtnetlink.ts";
 import { callApi, callOk } from "./engine-api.ts";
 import { type EngineFixture, engineObstacle, openEngineFixture, until } from "./engine-fixture.ts";
 import { unownedResources } from "./leak-check.ts";
@@ -22,6 +25,8 @@ const KIB = 1024;
 const BURST = 40 * KIB;
 
 interface Inspected {
+  readonly Id: string;
+  readonly State: { readonly Pid: number };
   readonly HostConfig: { readonly Annotations?: Readonly<Record<string, string>> };
   readonly NetworkSettings: {
     readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>>;
@@ -99,6 +104,25 @@ describe.skipIf(engineObstacle !== undefined)("--net-rate", () => {
     await engine.tiffinOk("kill", "admin");
     await engine.tiffinOk("wait", "admin");
     expect([made, lifted, shapers().length]).toEqual([before + 1, before, before]);
+  });
+
+  test("leaves nothing of a container whose end no engine saw, and check finds what is nobody's", async () => {
+    await start("admin", 1, "--net-rate", "4mbit", "--privileged");
+    const { Id, State } = await inspect("admin");
+    const shapers = () =>
+      readdirSync("/sys/class/net").filter((name) => name.startsWith(`ti${Id.slice(0, 8)}`));
+    expect(shapers()).toHaveLength(1);
+    await engine.killEngine();
+    process.kill(State.Pid, "SIGKILL");
+    await engine.startEngine();
+    await until("the next engine has taken it away", () => Promise.resolve(shapers().length === 0));
+    const name = `ti${Id.slice(0, 8)}0000`;
+    const socket = NetlinkSocket.open(NETLINK_ROUTE);
+    socket.change([newIfb({ name, index: 0x7f00_0001, mtu: 1500 })], "make an interface");
+    socket.close();
+    expect((await engine.tiffin(["system", "check"])).stdout).toContain(name);
+    await engine.tiffin(["system", "check", "--repair"]);
+    expect(shapers()).toEqual([]);
   });
 
   test("changes while it runs, in every network, and stays so at the next start", async () => {
