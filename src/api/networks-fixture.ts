@@ -26,6 +26,7 @@ export function fixtureNetworks(engineId: string): NetworkVerbs {
     disconnect: refuse,
     attachment: () => undefined,
     members: () => [],
+    trace: () => ({ steps: [], verdict: "not published", reason: "", hint: "" }),
     bridgeName: () => "tiffin0",
   };
 }

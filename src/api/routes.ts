@@ -6,6 +6,7 @@ import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageTransferRoutes } from "./image-transfer.ts";
 import { imageRoutes } from "./images.ts";
+import { networkTraceRoutes } from "./network-trace.ts";
 import { networkRoutes } from "./networks.ts";
 import { pruneRoutes } from "./prune.ts";
 import { registryRoutes } from "./registry.ts";
@@ -30,6 +31,7 @@ export const apiRoutes: readonly Route[] = [
   ...imageTransferRoutes,
   ...imageRoutes,
   ...networkRoutes,
+  ...networkTraceRoutes,
   ...volumeRoutes,
   ...tiffinRoutes,
   ...directCopyRoutes,

@@ -151,6 +151,7 @@ export const COMMANDS: readonly Entry[] = [
   { path: "network ls", verbAliases: ["list"], load: () => import("./commands/network/ls.ts") },
   { path: "network prune", load: () => import("./commands/network/prune.ts") },
   { path: "network rm", verbAliases: ["remove"], load: () => import("./commands/network/rm.ts") },
+  { path: "network trace", load: () => import("./commands/network/trace.ts") },
   { path: "system check", load: () => import("./commands/system/check.ts") },
   { path: "system df", load: () => import("./commands/system/df.ts") },
   { path: "system events", short: "events", load: () => import("./commands/system/events.ts") },

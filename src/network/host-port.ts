@@ -61,6 +61,12 @@ function tryBind(protocol: Protocol, hostIp: string, hostPort: number): number {
   }
 }
 
+/** Who has a port of the host: `process 812 (nginx)`. undefined: nobody. */
+export function hostListener(protocol: Protocol, port: number): string | undefined {
+  const isHeld = ["", "6"].some((suffix) => socketInode(`${protocol}${suffix}`, port));
+  return isHeld ? holder(protocol, port) : undefined;
+}
+
 /** `process 812 (nginx)`, as far as it can be found. */
 function holder(protocol: Protocol, port: number): string {
   const inode = ["", "6"].map((suffix) => socketInode(`${protocol}${suffix}`, port)).find(Boolean);

@@ -3,7 +3,7 @@ import type { Elements } from "./firewall.ts";
 import type { Endpoint, Protocol, PublishedPort } from "./network.ts";
 import { addressBytes, parseAddress } from "./subnet.ts";
 
-const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+export const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
 export const ANY_ADDRESS = { 4: "0.0.0.0", 6: "::" } as const;
 

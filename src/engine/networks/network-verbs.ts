@@ -1,10 +1,12 @@
-import type { Attachment, Endpoint, Network } from "../../network/network.ts";
+import type { Attachment, Endpoint, Network, Protocol } from "../../network/network.ts";
+import type { PortTrace } from "../../network/port-trace.ts";
 import type { EngineContext } from "../context.ts";
 import type { NetworkRequest } from "../types.ts";
 import { connectNetwork } from "./connect-network.ts";
 import { createNetwork, type NetworkCreation } from "./create-network.ts";
 import { disconnectNetwork } from "./disconnect-network.ts";
 import { pruneNetworks, removeNetwork } from "./remove-network.ts";
+import { tracePublishedPort } from "./trace-port.ts";
 
 /** What the engine does with networks. A network is named by its name, its ID or an unambiguous start of that. */
 export interface NetworkVerbs {
@@ -25,6 +27,8 @@ export interface NetworkVerbs {
   attachment(containerId: string): Attachment | undefined;
   /** Running containers in a network. */
   members(networkId: string): { containerId: string; endpoint: Endpoint }[];
+  /** Which way a packet for a port of the host takes. @throws permission-denied */
+  trace(asked: { port: number; protocol: Protocol }): PortTrace;
   /** Name of the network's bridge on the host. */
   bridgeName(network: Network): string;
 }
@@ -43,6 +47,7 @@ export function networkVerbs(context: EngineContext): NetworkVerbs {
       disconnectNetwork(context, { name, container, force: options.force }),
     attachment: (id) => networks.attachments.get(id),
     members: (id) => networks.membersOf(id),
+    trace: (asked) => tracePublishedPort(context, asked),
     bridgeName: (network) => networks.bridgeName(network),
   };
 }

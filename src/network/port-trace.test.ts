@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { listeningOf } from "./listening.ts";
+import { type PortTrace, type TraceFacts, tracePort } from "./port-trace.ts";
+
+const target: NonNullable<TraceFacts["target"]> = {
+  container: "web",
+  hostIp: "0.0.0.0",
+  address: "172.30.0.2",
+  containerPort: 80,
+  network: "bridge",
+  bridge: "tiffin0",
+  hasBridge: true,
+  isPaused: false,
+  listening: "yes",
+};
+const facts: TraceFacts = {
+  port: 8080,
+  protocol: "tcp",
+  target,
+  stopped: [],
+  hostListener: "",
+  table: "tiffin",
+  hasTable: true,
+  forwards: true,
+  walks: [],
+};
+const { target: _, ...nobody } = facts;
+const walk = { family: "ip", table: "filter", chain: "FORWARD", hook: "forward" };
+
+const cases: [what: string, facts: TraceFacts, verdict: PortTrace["verdict"], reason: string][] = [
+  ["all is well", facts, "reached", "it comes to 172.30.0.2:80"],
+  ["the table was flushed", { ...facts, hasTable: false }, "not reached", "somebody flushed it"],
+  ["nothing is forwarded", { ...facts, forwards: false }, "not reached", "forwards no packets"],
+  [
+    "nobody listens",
+    { ...facts, target: { ...target, listening: "no" } },
+    "not reached",
+    "nobody in it listens on port 80/tcp",
+  ],
+  [
+    "a program listens for itself",
+    { ...facts, target: { ...target, listening: "loopback" } },
+    "not reached",
+    "its own loopback alone",
+  ],
+  ["a pause", { ...facts, target: { ...target, isPaused: true } }, "not reached", "is paused"],
+  [
+    "another table's policy",
+    { ...facts, walks: [{ ...walk, outcome: "drops", by: "policy drop" }] },
+    "not reached",
+    "table ip filter, forward chain FORWARD: policy drop drops",
+  ],
+  [
+    "a rule that may drop",
+    { ...facts, walks: [{ ...walk, outcome: "may drop", by: "rule 7 of chain x" }] },
+    "unsure",
+    "rule 7 of chain x may drop",
+  ],
+  [
+    "a chain that lets it pass",
+    { ...facts, walks: [{ ...walk, outcome: "passes", by: "" }] },
+    "reached",
+    "it comes to",
+  ],
+  ["nobody", nobody, "not published", "nobody has port 8080/tcp"],
+  [
+    "a program of the host",
+    { ...nobody, hostListener: "process 7 (sshd)" },
+    "not published",
+    "is process 7 (sshd)'s",
+  ],
+];
+
+describe("tracePort()", () => {
+  for (const [what, given, verdict, reason] of cases) {
+    test(`${what}: ${verdict}`, () => {
+      const trace = tracePort(given);
+      expect(trace.verdict).toBe(verdict);
+      expect(trace.reason).toContain(reason);
+      expect(trace.steps.some(({ state }) => state === "bad")).toBe(verdict.startsWith("not"));
+    });
+  }
+
+  test("a stopped container that would have the port is named", () => {
+    expect(tracePort({ ...nobody, stopped: ["old"] }).hint).toBe("tiffin start old");
+  });
+});
+
+describe("listeningOf()", () => {
+  const line = (local: string, state: string): string =>
+    `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 0 0 7`;
+  for (const [local, state, result] of [
+    ["00000000:0050", "0A", "yes"],
+    ["00000000:0051", "0A", "no"],
+    ["00000000:0050", "01", "no"],
+    ["0100007F:0050", "0A", "loopback"],
+    [`${"0".repeat(24)}01000000:0050`, "0A", "loopback"],
+    [`${"0".repeat(32)}:0050`, "0A", "yes"],
+  ] as const) {
+    test(`${local} in state ${state}: ${result}`, () =>
+      expect(listeningOf([line(local, state)], "tcp", 80)).toBe(result));
+  }
+});
