@@ -81,14 +81,19 @@ describe.skipIf(engineObstacle !== undefined)("--net-rate", () => {
     return bits;
   }
 
+  /** Once in several tries, on however busy a machine, it is faster than the rates here ever let it be. */
+  const isFree = (address: string) =>
+    until("bytes are faster than any rate here", async () => {
+      return (await speed(address, "up", 400)) > 8.8e6;
+    });
+
   test("bounds what goes each way, and only there", async () => {
     await start("slow", 400, "--net-rate", "8mbit/4mbit");
     await start("free", 400);
     const [slow, free] = [await addressOf("slow"), await addressOf("free")];
     expect(await speed(slow, "down", 400)).toBeLessThan(8.8e6);
     expect(await speed(slow, "up", 400)).toBeLessThan(4.4e6);
-    // Without it what takes 0.8 s above is there at once: on any machine more than twice as fast.
-    expect(await speed(free, "up", 400)).toBeGreaterThan(8.8e6);
+    await isFree(free);
   });
 
   test("holds for a container that may change its queues, and goes with it", async () => {
@@ -139,7 +144,7 @@ describe.skipIf(engineObstacle !== undefined)("--net-rate", () => {
     expect(await speed(await addressOf("box"), "down", 400)).toBeLessThan(4.4e6);
     await engine.tiffinOk("update", "--net-rate", "0", "box");
     expect(await rateOf("box")).toBeUndefined();
-    expect(await speed(await addressOf("box"), "up", 400)).toBeGreaterThan(8.8e6);
+    await isFree(await addressOf("box"));
   });
 
   test("an update whose engine was killed is finished by the next", async () => {
