@@ -1,4 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
+import { isTiffinError } from "../../base/error.ts";
+import { errnoOf } from "../../kernel/syscall.ts";
 import { DnsForwarder } from "../../network/dns-forwarder.ts";
 import { DnsServer } from "../../network/dns-server.ts";
 import { openNameSockets } from "../../network/dns-sockets.ts";
@@ -57,6 +59,8 @@ export function beginNames(context: EngineContext, id: string): void {
     };
     servers.set(id, new DnsServer(openNameSockets(process.descriptor()), asker, forwarder));
   } catch (error) {
+    // It may have ended as soon as it began.
+    if (isTiffinError(error, "conflict") || errnoOf(error) === "ESRCH") return;
     console.error(`tiffin: cannot serve names to container ${container.name}:`, error);
   }
 }
