@@ -1,3 +1,4 @@
+import { bareSequenceObstacle, runBareSequence } from "./bare-sequence.ts";
 import { type Engine, perform } from "./engine.ts";
 import type { Measure } from "./measure.ts";
 
@@ -11,9 +12,15 @@ export interface TimedStep {
 
 const WARM_UPS = 5;
 
+/** The kernel takes away the groups and namespaces of the run before in its own time, and holds locks meanwhile. */
+const SETTLING_MS = 60;
+
+const BARE = "bare sequence";
+
 /**
  * The launcher's own part of a start, by its own report: from the first operation until the supervisor sees that the program
  * has been executed. The steps of the container's side run meanwhile, and the supervisor's include the waiting for them.
+ * In turns with it the same calls bare (bare-sequence.c): what this machine makes of them at this hour.
  */
 export const launcherMeasure: Measure = {
   name: "launcher",
@@ -24,6 +31,12 @@ export const launcherMeasure: Measure = {
     const runs = bench.runs(50);
     bench.tell(`${row.title}: ${runs} runs`);
     for (let run = -WARM_UPS; run < runs; run++) {
+      if (bareSequenceObstacle === undefined) {
+        await Bun.sleep(SETTLING_MS);
+        const bare = await runBareSequence();
+        if (run >= 0) bench.results.record(row, BARE, bare);
+      }
+      await Bun.sleep(SETTLING_MS);
       await perform(engine, "create", "--name", "bench", "--network", "none", "busybox", "true");
       const steps = await startWithTimings(engine, "bench");
       if (run >= 0) bench.results.record(row, "tiffin", nanosecondsToProgram(steps) / 1e6);

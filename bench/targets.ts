@@ -77,6 +77,11 @@ export const targets: readonly Target[] = [
   { text: "`run --rm`: at most 1/8 of docker's time", figure: ratio("run", "docker", 1 / 8) },
   { text: "`run --rm`: at most 1/4 of podman's time", figure: ratio("run", "podman", 1 / 4) },
   { text: "the launcher's part: at most 4 ms", figure: atMost("launcher", 4, " ms") },
+  {
+    // 4 ms where the bare sequence takes 3.1 ms.
+    text: "the launcher's part: at most 1.29 × the bare sequence",
+    figure: ratio("launcher", "bare sequence", 4 / 3.1),
+  },
   { text: "`run --rm`: at most 2 × crun + `tiffin --version`", figure: besideRuntime },
   { text: "`oci run`: at most crun's time", figure: ratio("oci-run", "crun", 1) },
   { text: "`exec`: at most 1/4 of docker's time", figure: ratio("exec", "docker", 1 / 4) },
