@@ -1,14 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { FixtureEngine } from "./engine-fixture.ts";
-import {
-  call as callAt,
-  type Fixture,
-  frame,
-  open as openAt,
-  payload,
-  RawClient,
-  serveFixture,
-} from "./server-fixture.ts";
+import { type Fixture, frame, payload, RawClient, serveFixture } from "./server-fixture.ts";
 
 let fixture: Fixture;
 let engine: FixtureEngine;
@@ -19,16 +11,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => fixture.remove());
-
-function call(...request: Tail<Parameters<typeof callAt>>): ReturnType<typeof callAt> {
-  return callAt(fixture.path, ...request);
-}
-
-function open(...request: Tail<Parameters<typeof openAt>>): ReturnType<typeof openAt> {
-  return openAt(fixture.path, ...request);
-}
-
-type Tail<List extends unknown[]> = List extends [unknown, ...infer Rest] ? Rest : never;
 
 describe("an attached connection", () => {
   const attach = "/v1.44/containers/web/attach?stdin=1&stdout=1&stderr=1&stream=1";
@@ -133,7 +115,7 @@ describe("an attached connection", () => {
   });
 
   test("works for a client that asks for no upgrade, as far as HTTP goes", async () => {
-    const response = await open("POST", "/containers/web/attach?stdout=1&stream=1");
+    const response = await fixture.open("POST", "/containers/web/attach?stdout=1&stream=1");
     expect(response.statusCode).toBe(200);
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -143,7 +125,7 @@ describe("an attached connection", () => {
 
 describe("an exec", () => {
   const create = async (body: object): Promise<string> => {
-    const { json } = await call("POST", "/containers/web/exec", { json: body });
+    const { json } = await fixture.call("POST", "/containers/web/exec", { json: body });
     return (json as { Id: string }).Id;
   };
 
@@ -183,12 +165,12 @@ describe("an exec", () => {
 
   test("can be detached", async () => {
     const id = await create({ Cmd: ["true"] });
-    const { status } = await call("POST", `/exec/${id}/start`, { json: { Detach: true } });
+    const { status } = await fixture.call("POST", `/exec/${id}/start`, { json: { Detach: true } });
     expect(status).toBe(200);
   });
 
   test("without a command is refused", async () => {
-    const { status, json } = await call("POST", "/containers/web/exec", { json: {} });
+    const { status, json } = await fixture.call("POST", "/containers/web/exec", { json: {} });
     expect(status).toBe(400);
     expect(json).toMatchObject({ message: "No exec command specified" });
   });

@@ -17,6 +17,10 @@ export interface Fixture {
   readonly path: string;
   readonly engine: FixtureEngine;
   readonly server: ApiServer;
+  /** One request on a connection of its own. */
+  call(method: string, target: string, body?: Body): Promise<Answer>;
+  /** The same, up to the answer's head. */
+  open(method: string, target: string, body?: Body): Promise<IncomingMessage>;
   /** Closes the server and removes the directory. */
   remove(): Promise<void>;
 }
@@ -36,6 +40,8 @@ export async function serveFixture(): Promise<Fixture> {
     path,
     engine,
     server,
+    call: (method, target, body) => call(path, method, target, body),
+    open: (method, target, body) => open(path, method, target, body),
     remove: async () => {
       await server.close();
       rmSync(directory, { recursive: true });

@@ -10,14 +10,7 @@ import { echo, type FixtureEngine, type FixtureImages } from "./engine-fixture.t
 import docker from "./fixture/docker-answers.json" with { type: "json" };
 import { missingNames } from "./missing-names-fixture.ts";
 import { serveApi } from "./server.ts";
-import {
-  call as callAt,
-  type Fixture,
-  frame,
-  open as openAt,
-  RawClient,
-  serveFixture,
-} from "./server-fixture.ts";
+import { call, type Fixture, frame, RawClient, serveFixture } from "./server-fixture.ts";
 
 let fixture: Fixture;
 let engine: FixtureEngine;
@@ -29,19 +22,9 @@ beforeEach(async () => {
 
 afterEach(() => fixture.remove());
 
-function call(...request: Tail<Parameters<typeof callAt>>): ReturnType<typeof callAt> {
-  return callAt(fixture.path, ...request);
-}
-
-function open(...request: Tail<Parameters<typeof openAt>>): ReturnType<typeof openAt> {
-  return openAt(fixture.path, ...request);
-}
-
-type Tail<List extends unknown[]> = List extends [unknown, ...infer Rest] ? Rest : never;
-
 describe("a request", () => {
   test("is answered with docker's headers", async () => {
-    const { status, headers, text } = await call("GET", "/_ping");
+    const { status, headers, text } = await fixture.call("GET", "/_ping");
     expect(status).toBe(200);
     expect(text).toBe("OK");
     expect(headers).toMatchObject({
@@ -54,12 +37,12 @@ describe("a request", () => {
   });
 
   test("by HEAD has no body", async () => {
-    const { status, text, headers } = await call("HEAD", "/_ping");
+    const { status, text, headers } = await fixture.call("HEAD", "/_ping");
     expect([status, text, headers["api-version"]]).toEqual([200, "", "1.51"]);
   });
 
   test("of a version that is not spoken is refused", async () => {
-    const { status, json } = await call("GET", "/v1.60/info");
+    const { status, json } = await fixture.call("GET", "/v1.60/info");
     expect(status).toBe(400);
     expect(json).toMatchObject({
       message: "client version 1.60 is too new. Maximum supported API version is 1.51",
@@ -67,19 +50,19 @@ describe("a request", () => {
   });
 
   test("for a page that is not there is docker's 404", async () => {
-    const { status, json } = await call("GET", "/v1.41/nope");
+    const { status, json } = await fixture.call("GET", "/v1.41/nope");
     expect([status, json]).toEqual([404, { message: "page not found", code: "not-found" }]);
   });
 
   test("that cannot be served yet says so", async () => {
-    const { status, json } = await call("POST", "/swarm/init");
+    const { status, json } = await fixture.call("POST", "/swarm/init");
     expect(status).toBe(501);
     expect(json).toMatchObject({ code: "not-implemented" });
-    expect((await call("GET", "/services")).status).toBe(503);
+    expect((await fixture.call("GET", "/services")).status).toBe(503);
   });
 
   test("for a missing container is 404 with docker's message", async () => {
-    const { status, json } = await call("GET", "/containers/nope/json");
+    const { status, json } = await fixture.call("GET", "/containers/nope/json");
     expect([status, json]).toEqual([
       404,
       { message: "No such container: nope", code: "not-found" },
@@ -87,15 +70,15 @@ describe("a request", () => {
   });
 
   test("that changes nothing is 304 without a body", async () => {
-    const { status, text } = await call("POST", "/containers/web/start");
+    const { status, text } = await fixture.call("POST", "/containers/web/start");
     expect([status, text]).toEqual([304, ""]);
   });
 
   test("with a body that is no JSON is 400", async () => {
     const cut = { bytes: Buffer.from("{"), type: "application/json" };
-    expect((await call("POST", "/containers/create", cut)).status).toBe(400);
+    expect((await fixture.call("POST", "/containers/create", cut)).status).toBe(400);
     const other = { bytes: Buffer.from("{}"), type: "text/plain" };
-    const { status, json } = await call("POST", "/containers/create", other);
+    const { status, json } = await fixture.call("POST", "/containers/create", other);
     expect(status).toBe(400);
     expect(json).toMatchObject({
       message: "Content-Type specified (text/plain) must be 'application/json'",
@@ -104,7 +87,7 @@ describe("a request", () => {
 
   test("with too large a body is 400", async () => {
     const bytes = Buffer.alloc(5 * 1024 * 1024, 32);
-    const { status } = await call("POST", "/containers/create", {
+    const { status } = await fixture.call("POST", "/containers/create", {
       bytes,
       type: "application/json",
     });
@@ -112,7 +95,7 @@ describe("a request", () => {
   });
 
   test("creates a container", async () => {
-    const { status, json } = await call("POST", "/v1.44/containers/create?name=/new", {
+    const { status, json } = await fixture.call("POST", "/v1.44/containers/create?name=/new", {
       json: { Image: "box:1", Cmd: ["true"] },
     });
     expect(status).toBe(201);
@@ -125,12 +108,12 @@ describe("a request", () => {
     const write = process.stderr.write.bind(process.stderr);
     process.stderr.write = (text: string | Uint8Array) => written.push(String(text)) > 0;
     engine.stopContainer = () => Promise.reject(new RangeError("out of cheese"));
-    const { status, json } = await call("POST", "/containers/web/stop").finally(() => {
+    const { status, json } = await fixture.call("POST", "/containers/web/stop").finally(() => {
       process.stderr.write = write;
     });
     expect([status, json]).toEqual([500, { message: "out of cheese", code: "internal" }]);
     expect(written.join("")).toContain("RangeError: out of cheese");
-    expect((await call("GET", "/_ping")).status).toBe(200);
+    expect((await fixture.call("GET", "/_ping")).status).toBe(200);
   });
 
   test("whose query is wrong is 400", async () => {
@@ -140,10 +123,10 @@ describe("a request", () => {
       "/containers/web/logs",
       "/containers/web/logs?stdout=1&since=yesterday",
     ]) {
-      expect((await call("GET", target)).status).toBe(400);
+      expect((await fixture.call("GET", target)).status).toBe(400);
     }
-    expect((await call("POST", "/containers/web/wait?condition=tired")).status).toBe(400);
-    expect((await call("POST", "/containers/web/resize?h=5")).status).toBe(400);
+    expect((await fixture.call("POST", "/containers/web/wait?condition=tired")).status).toBe(400);
+    expect((await fixture.call("POST", "/containers/web/resize?h=5")).status).toBe(400);
   });
 });
 
@@ -157,21 +140,25 @@ describe("answers have all of docker's names:", () => {
   ];
   for (const [target, theirs] of answers) {
     test(target, async () => {
-      const { json } = await call("GET", `/v1.41${target}`);
+      const { json } = await fixture.call("GET", `/v1.41${target}`);
       expect(missingNames(theirs, json)).toEqual([]);
     });
   }
 
   test("/exec/{id}/json", async () => {
-    const { json } = await call("POST", "/containers/web/exec", { json: { Cmd: ["true"] } });
+    const { json } = await fixture.call("POST", "/containers/web/exec", {
+      json: { Cmd: ["true"] },
+    });
     const { Id } = json as { Id: string };
-    expect(missingNames(docker.exec, (await call("GET", `/exec/${Id}/json`)).json)).toEqual([]);
+    expect(missingNames(docker.exec, (await fixture.call("GET", `/exec/${Id}/json`)).json)).toEqual(
+      [],
+    );
   });
 });
 
 describe("the list of containers", () => {
   const names = async (query: string): Promise<string[]> => {
-    const { json } = await call("GET", `/containers/json?${query}`);
+    const { json } = await fixture.call("GET", `/containers/json?${query}`);
     return (json as { Names: string[] }[]).flatMap(({ Names }) => Names);
   };
   const filtered = (filters: object): string =>
@@ -199,16 +186,16 @@ describe("the list of containers", () => {
 
 describe("a stream", () => {
   test("of a wait sends its headers at once and its answer at the exit", async () => {
-    const response = await open("POST", "/containers/web/wait?condition=next-exit");
+    const response = await fixture.open("POST", "/containers/web/wait?condition=next-exit");
     expect(response.statusCode).toBe(200);
-    await call("POST", "/containers/web/kill");
+    await fixture.call("POST", "/containers/web/kill");
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual({ StatusCode: 137 });
   });
 
   test("of a wait does not hold the server when it closes", async () => {
-    const response = await open("POST", "/containers/web/wait");
+    const response = await fixture.open("POST", "/containers/web/wait");
     response.on("error", () => undefined);
     const gone = new Promise((resolve) => response.once("close", resolve));
     await fixture.server.close();
@@ -241,14 +228,17 @@ describe("a stream", () => {
       );
     };
     for (const follow of ["0", "1"]) {
-      const { status } = await call("GET", `/containers/web/logs?stdout=1&follow=${follow}`);
+      const { status } = await fixture.call(
+        "GET",
+        `/containers/web/logs?stdout=1&follow=${follow}`,
+      );
       expect(status).toBe(501);
     }
   });
 
   test("of logs that is followed lives until the server closes", async () => {
     engine.logChunks = [Buffer.from(frame(1, "hi\n"))];
-    const response = await open("GET", "/v1.44/containers/web/logs?stdout=1&follow=1");
+    const response = await fixture.open("GET", "/v1.44/containers/web/logs?stdout=1&follow=1");
     expect(response.headers["content-type"]).toBe("application/vnd.docker.multiplexed-stream");
     const chunks: Buffer[] = [];
     response.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -262,7 +252,7 @@ describe("a stream", () => {
 describe("an image archive", () => {
   test("is read as it comes and answered with docker's lines", async () => {
     const bytes = Buffer.alloc(8 * 1024 * 1024, 1);
-    const { status, text } = await call("POST", "/images/load", {
+    const { status, text } = await fixture.call("POST", "/images/load", {
       bytes,
       type: "application/x-tar",
     });
@@ -272,7 +262,9 @@ describe("an image archive", () => {
   });
 
   test("that is broken is a plain error", async () => {
-    const { status, json } = await call("POST", "/images/load", { bytes: Buffer.from("x") });
+    const { status, json } = await fixture.call("POST", "/images/load", {
+      bytes: Buffer.from("x"),
+    });
     expect(status).toBe(400);
     expect(json).toMatchObject({ message: "Cannot load image: the archive is cut short" });
   });
@@ -283,7 +275,9 @@ describe("an image archive", () => {
       await Bun.sleep(5);
       throw new TiffinError("invalid-argument", "Cannot load image: layer 2 is missing");
     };
-    const { status, text } = await call("POST", "/images/load", { bytes: Buffer.from("x") });
+    const { status, text } = await fixture.call("POST", "/images/load", {
+      bytes: Buffer.from("x"),
+    });
     expect(status).toBe(200);
     const lines = text
       .trim()
@@ -306,13 +300,16 @@ describe("an image archive", () => {
     while ((engine.images as FixtureImages).loadedBytes === 0) await Bun.sleep(1);
     client.socket.destroy();
     await Bun.sleep(20);
-    expect((await call("GET", "/_ping")).status).toBe(200);
+    expect((await fixture.call("GET", "/_ping")).status).toBe(200);
   });
 
   test("is pulled, or told in the registry's words", async () => {
-    const there = await call("POST", "/images/create?fromImage=docker.io/library/box&tag=1");
+    const there = await fixture.call(
+      "POST",
+      "/images/create?fromImage=docker.io/library/box&tag=1",
+    );
     expect(there.text).toContain("Pulling from library/box");
-    const gone = await call("POST", "/images/create?fromImage=gone&tag=1");
+    const gone = await fixture.call("POST", "/images/create?fromImage=gone&tag=1");
     expect(gone.status).toBe(404);
     expect(gone.json).toMatchObject({ message: "manifest for gone:1 not found" });
   });
@@ -325,7 +322,7 @@ describe("the socket", () => {
 
   test("is not taken from a living engine", async () => {
     expect(serveApi(engine, { listen: fixture.path })).rejects.toThrow("is in use");
-    expect((await call("GET", "/_ping")).status).toBe(200);
+    expect((await fixture.call("GET", "/_ping")).status).toBe(200);
   });
 
   test("replaces one that a killed engine left", async () => {
@@ -353,7 +350,7 @@ describe("the socket", () => {
     await once(child.stdout as Readable, "data");
     // From now on the child alone accepts.
     holder.close();
-    const { text } = await callAt(inherited, "GET", "/_ping");
+    const { text } = await call(inherited, "GET", "/_ping");
     child.kill();
     expect(text).toBe("OK");
   });

@@ -1,7 +1,7 @@
 import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { text } from "../../flag.ts";
-import { forEachOperand } from "./parallel.ts";
+import { forEachOperand } from "../../for-each-operand.ts";
 
 const signal = text("signal", "Signal to send to the container", { short: "s" });
 

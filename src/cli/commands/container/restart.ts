@@ -1,6 +1,6 @@
 import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
-import { forEachOperand } from "./parallel.ts";
+import { forEachOperand } from "../../for-each-operand.ts";
 import { STOP_FLAGS, stopQuery } from "./stop-options.ts";
 
 export const command: Command = {

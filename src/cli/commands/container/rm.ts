@@ -3,7 +3,7 @@ import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
 import { failure } from "../../failure.ts";
 import { toggle } from "../../flag.ts";
-import { forEachOperand } from "./parallel.ts";
+import { forEachOperand } from "../../for-each-operand.ts";
 
 const force = toggle("force", "Force the removal of a running container (uses SIGKILL)", {
   short: "f",

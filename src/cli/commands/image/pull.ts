@@ -10,14 +10,11 @@ import { failure } from "../../failure.ts";
 import { text, toggle } from "../../flag.ts";
 import { showProgress } from "../../progress.ts";
 import { registryAuthHeader } from "../../registry-login/registry-auth.ts";
+import { contentTrustFlag, quiet } from "./transfer-flags.ts";
 
 const allTags = toggle("all-tags", "Download all tagged images in the repository", { short: "a" });
-const contentTrust = toggle("disable-content-trust", "Skip image verification", {
-  initial: true,
-  hidden: true,
-});
+const contentTrust = contentTrustFlag("Skip image verification");
 const platform = text("platform", "Set platform if server is multi-platform capable");
-const quiet = toggle("quiet", "Suppress verbose output", { short: "q" });
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",

@@ -11,14 +11,11 @@ import { text, toggle } from "../../flag.ts";
 import { platformQuery } from "../../platform-query.ts";
 import { showProgress } from "../../progress.ts";
 import { registryAuthHeader } from "../../registry-login/registry-auth.ts";
+import { contentTrustFlag, quiet } from "./transfer-flags.ts";
 
 const allTags = toggle("all-tags", "Push all tags of an image to the repository", { short: "a" });
-const contentTrust = toggle("disable-content-trust", "Skip image signing", {
-  initial: true,
-  hidden: true,
-});
+const contentTrust = contentTrustFlag("Skip image signing");
 const platform = text("platform", "Push a platform-specific manifest as a single-platform image");
-const quiet = toggle("quiet", "Suppress verbose output", { short: "q" });
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",

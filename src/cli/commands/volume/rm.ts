@@ -1,7 +1,7 @@
 import { apiPath } from "../../../api/client.ts";
 import type { Command, Context } from "../../command.ts";
-import { joined } from "../../failure.ts";
 import { toggle } from "../../flag.ts";
+import { forEachOperand } from "../../for-each-operand.ts";
 
 const force = toggle("force", "Force the removal of one or more volumes", { short: "f" });
 
@@ -17,18 +17,8 @@ tiffin volume rm -f site`,
 };
 
 async function run(context: Context): Promise<number> {
-  const given = context.arguments;
-  const query = given.get(force) ? { force: 1 } : {};
-  const errors: unknown[] = [];
-  for (const name of given.operands) {
-    try {
-      await context.api.run("DELETE", apiPath("volumes", name), { query });
-      await context.print(name);
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  const all = joined(errors);
-  if (all !== undefined) throw all;
-  return 0;
+  const query = context.arguments.get(force) ? { force: 1 } : {};
+  return await forEachOperand(context, (name) =>
+    context.api.run("DELETE", apiPath("volumes", name), { query }),
+  );
 }

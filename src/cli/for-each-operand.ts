@@ -1,6 +1,6 @@
-import { messageOf } from "../../../base/error.ts";
-import type { Context } from "../../command.ts";
-import { joined } from "../../failure.ts";
+import { messageOf } from "../base/error.ts";
+import type { Context } from "./command.ts";
+import { joined } from "./failure.ts";
 
 /** So many requests are under way at once. */
 const LIMIT = 50;
