@@ -86,8 +86,13 @@ describe.skipIf(obstacle !== undefined)("another host", () => {
     await engine.tiffinOk("run", "-d", "--name", "web", "-p", "80", "bb", ...TELL_PEER);
     const port = await portOf("web");
     await until("it serves", async () => (await hear(here, port)).includes(`:80`));
-    expect(await hear(here, port)).toContain(`${there}:`);
-    expect(await hear(here6, port)).toContain(there6.slice(0, 15));
+    await until("it is reached by IPv4", async () =>
+      (await hear(here, port)).includes(`${there}:`),
+    );
+    // The server is one connection's after the other.
+    await until("it is reached by IPv6", async () =>
+      (await hear(here6, port)).includes(there6.slice(0, 15)),
+    );
   });
 
   test("reaches a range of ports, and not what is published elsewhere or not at all", async () => {

@@ -104,8 +104,8 @@ describe.if(engineObstacle === undefined)("tiffin update --publish-add, --publis
     expect(await say(port)).toBe("web");
     await engine.tiffinOk("restart", "-t", "0", "web");
     await until("web serves", async () => (await say(port)) === "web");
-    const [, chosen = ""] =
-      /0\.0\.0\.0:(\d+)/.exec((await ports("web")).replace(`:${port}`, "")) ?? [];
+    const published = (await ports("web")).match(/(?<=:)\d+$/gm) ?? [];
+    const chosen = published.find((one) => one !== String(port)) ?? "";
     await update("--publish-rm", chosen, "web");
     expect(await bindings("web")).toBe(`{"80/tcp":[{"HostIp":"","HostPort":"${port}"}]}`);
   });
