@@ -26,6 +26,7 @@ export function monotonicNano(): bigint {
   return clockNano(CLOCK_MONOTONIC);
 }
 
+const TRIES = 5;
 let originMs: number | undefined;
 
 /**
@@ -33,6 +34,11 @@ let originMs: number | undefined;
  * monotonic one, counted from the start of the process, and reading it is no system call.
  */
 export function monotonicMs(): number {
-  originMs ??= Number(monotonicNano() / 1000n) / 1000 - performance.now();
+  originMs ??= Math.max(...Array.from({ length: TRIES }, readOrigin));
   return originMs + performance.now();
+}
+
+/** Too early by as much as passed between the two clocks' reading: another process may have run then. */
+function readOrigin(): number {
+  return Number(monotonicNano() / 1000n) / 1000 - performance.now();
 }
