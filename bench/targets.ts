@@ -79,8 +79,8 @@ export const targets: readonly Target[] = [
   { text: "the launcher's part: at most 4 ms", figure: atMost("launcher", 4, " ms") },
   {
     // 4 ms where the bare sequence takes 3.1 ms.
-    text: "the launcher's part: at most 1.29 × the bare sequence",
-    figure: ratio("launcher", "bare sequence", 4 / 3.1),
+    text: "the launcher's part with nothing done ahead: at most 1.29 × the bare sequence",
+    figure: ratio("launcher-whole", "bare sequence", 4 / 3.1),
   },
   { text: "`run --rm`: at most 2 × crun + `tiffin --version`", figure: besideRuntime },
   { text: "`oci run`: at most crun's time", figure: ratio("oci-run", "crun", 1) },

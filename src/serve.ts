@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { commandRoute } from "./api/command-route.ts";
 import type { Route } from "./api/router.ts";
 import { serveApi } from "./api/server.ts";
-import { messageOf, isTiffinError } from "./base/error.ts";
-import { openEngine } from "./engine/open-engine.ts";
+import { invalidArgument, messageOf, isTiffinError } from "./base/error.ts";
+import { type EngineSettings, openEngine } from "./engine/open-engine.ts";
 import { restWhenIdle } from "./engine/rest-when-idle.ts";
 import type { Places } from "./engine/types.ts";
 
@@ -27,7 +27,7 @@ export interface Self {
  */
 export async function runEngine(places: Places, self: Self): Promise<number> {
   try {
-    const engine = await openEngine(places);
+    const engine = await openEngine(places, engineSettings(process.env));
     mkdirSync(dirname(places.socket), { recursive: true });
     const api = await serveApi(engine, {
       listen: places.socket,
@@ -48,6 +48,16 @@ export async function runEngine(places: Places, self: Self): Promise<number> {
     if (isTiffinError(error) && error.hint !== undefined) console.error(error.hint);
     return isTiffinError(error, "conflict") ? EXIT_PLACES_TAKEN : 1;
   }
+}
+
+/** @throws invalid-argument */
+function engineSettings({ TIFFIN_READY: ready }: NodeJS.ProcessEnv): EngineSettings {
+  if (ready === undefined) return {};
+  if (/^\d{1,2}$/.test(ready)) return { readyContainers: Number(ready) };
+  throw invalidArgument(
+    `Cannot use TIFFIN_READY=${ready}: it is not a number from 0 to 99`,
+    "It says how many containers are begun before anyone asks for them; 2 without it",
+  );
 }
 
 /** Commands for callers in front of the very same release (native/front.c); a checkout has no front. */

@@ -411,6 +411,9 @@ export class FixtureEngine implements Engine {
     return fixtureImage.id;
   }
 
+  readyContainers(): [] {
+    return [];
+  }
   systemCheck(): Promise<[]> {
     return Promise.resolve([]);
   }

@@ -39,7 +39,11 @@ async function check(request: ApiRequest): Promise<JsonReply> {
   const { engine, method } = request;
   const repair = method === "POST" && queryFlag(request, "repair");
   const findings = await engine.systemCheck({ repair });
-  return json({ findings, resumable: engine.images.content.partials() });
+  return json({
+    findings,
+    resumable: engine.images.content.partials(),
+    ready: engine.readyContainers(),
+  });
 }
 
 /** The layers of all images, the largest first, each with the images that have it. */

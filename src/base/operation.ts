@@ -15,7 +15,8 @@ export type Operation =
   | Decimal
   | Exec
   | Init
-  | Supervise;
+  | Supervise
+  | Rest;
 
 /** The result of an earlier operation: a descriptor, a pid. Shared by both sides of a fork. */
 export interface Register {
@@ -94,7 +95,7 @@ export interface Signal extends Step {
 /** Waits for the descriptor to become readable, or to hang up; fails when `peer` (a pidfd) ends first. */
 export interface Wait extends Step {
   readonly control: "wait";
-  readonly for: Register;
+  readonly for: Register | number;
   readonly until: "readable" | "hangup";
   readonly peer?: Register;
 }
@@ -124,6 +125,11 @@ export interface Supervise extends Step {
   readonly control: "supervise";
   /** The structure of native/launch.h, "struct supervise". */
   readonly config: Operand;
+}
+
+/** Where a plan that is launched ahead goes on with what is known later (launch/compile.ts); until then it ends here. */
+export interface Rest extends Step {
+  readonly control: "rest";
 }
 
 export function register(name: string): Register {

@@ -15,6 +15,8 @@ export interface CgroupRequest {
 export interface CgroupPlan {
   /** Makes (or opens) what the fork enters. Supervisor side, before it. */
   readonly create: readonly Operation[];
+  /** Makes the other groups alone, where that is to be done ahead of `limit`. Supervisor side. */
+  readonly groups: readonly Operation[];
   /** Makes the other groups and sets the limits. Supervisor side, before the container goes on to `enter`. */
   readonly limit: readonly Operation[];
   /** The v2 directory for clone3's CLONE_INTO_CGROUP, when there is v2. */
@@ -84,6 +86,7 @@ export function planGroups(paths: DriverPaths, request: GroupRequest): CgroupPla
   const oomEventsPath = paths.oomEvents(request.containerId);
   return {
     create,
+    groups: v1.groups,
     limit,
     enter: v1.enter,
     mounts: paths.layout.kind === "v2" ? null : [...v1.hierarchies, ...unifiedMount(paths)],
@@ -117,6 +120,7 @@ export function planEntry(groups: readonly { path: string; unified: boolean }[])
   const hasUnified = groups.some(({ unified }) => unified);
   return {
     create,
+    groups: [],
     limit: [],
     enter,
     mounts: [],
@@ -155,15 +159,17 @@ function nameOf(mountPoint: string): string {
 }
 
 interface PlanV1 {
+  readonly groups: Operation[];
   readonly create: Operation[];
   readonly enter: Operation[];
   readonly hierarchies: CgroupMount[];
 }
 
 function planV1(paths: DriverPaths, request: GroupRequest): PlanV1 {
+  const groups: Operation[] = [];
   const create: Operation[] = [];
   const enter: Operation[] = [];
-  if (paths.layout.kind === "v2") return { create, enter, hierarchies: [] };
+  if (paths.layout.kind === "v2") return { groups, create, enter, hierarchies: [] };
   const writes = [...request.writesV1, ...devicesV1(request.deviceRules)].filter(
     (write) => paths.hierarchy(write.controller) !== undefined || write.optional !== true,
   );
@@ -180,6 +186,7 @@ function planV1(paths: DriverPaths, request: GroupRequest): PlanV1 {
   for (const [hierarchy, itsWrites] of byDirectory) {
     const directory = paths.group(hierarchy, request.containerId);
     const procs = register(`procs.${index++}`);
+    groups.push(makeDirectory(directory));
     create.push(
       makeDirectory(directory),
       ...planWrites(directory, itsWrites),
@@ -193,7 +200,7 @@ function planV1(paths: DriverPaths, request: GroupRequest): PlanV1 {
       directory: nameOf(mountPoint),
       options: controllers,
     }));
-  return { create, enter, hierarchies };
+  return { groups, create, enter, hierarchies };
 }
 
 function makeDirectory(path: string): Operation {

@@ -12,6 +12,7 @@ import type { ExecTimings } from "./exec-timings.ts";
 import type { HealthMonitors } from "./health/health-monitors.ts";
 import type { HostDetails } from "./host-details.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import type { ReadyContainers } from "./ready-containers.ts";
 import type { OomWatch } from "./oom-watch.ts";
 import type { SupervisedProcess } from "./supervised-process.ts";
 import type { Places } from "./types.ts";
@@ -43,6 +44,7 @@ export interface EngineContext {
   readonly deadlines: DueTimers;
   readonly health: HealthMonitors;
   readonly oom: OomWatch;
+  readonly ready: ReadyContainers;
   readonly volumes: VolumeStore;
   readonly volumeUse: VolumeUse;
   readonly networks: NetworkState;

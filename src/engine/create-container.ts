@@ -19,7 +19,8 @@ import { writeNameFiles } from "./networks/name-files.ts";
 import { planMountPoints } from "./plan-mount-points.ts";
 import { keepVolumes, prepareVolumes, undoVolumes } from "./prepare-volumes.ts";
 import type { Platform } from "../images/manifest.ts";
-import { validateSpec } from "./validate-spec.ts";
+import { canBeReady } from "./ready-containers.ts";
+import { namespacePlan, validateSpec } from "./validate-spec.ts";
 import { timestamp } from "./timestamp.ts";
 import type { ContainerSpec } from "./types.ts";
 
@@ -34,7 +35,6 @@ export async function createContainer(
 ): Promise<{ id: string; warnings: string[] }> {
   if (request.name !== "") checkName(request.name);
   const image = await findImage(context, request.spec.image, request.platform);
-  const container = newContainer(context, request, image.id);
   const merged = mergeImageConfig(request.spec, image.config);
   const mountPoints = planMountPoints(merged, (name) => context.containers.find(name));
   const checked = validateSpec(context, { ...merged, mountPoints });
@@ -42,12 +42,22 @@ export async function createContainer(
   const spec = withJoinedIds(context, { ...merged, mountPoints, resources });
   // Asked again under the lock; a name that is taken is no reason to fill volumes.
   if (request.name !== "") freeName(context, request.name);
+  const ready = canBeReady(spec, namespacePlan(context, spec)) ? context.ready.claim() : undefined;
+  const container = newContainer(
+    context,
+    { ...request, spec },
+    { imageId: image.id, id: ready?.id },
+  );
   const { id } = container;
   try {
     await prepareVolumes(context, { id, spec }, containerLayers(context, container));
-    await recordContainer(context, { ...container, spec }, { ownIds, sharedIdBase });
+    await recordContainer(context, container, {
+      ownIds,
+      knownIdBase: sharedIdBase ?? ready?.idBase,
+    });
   } catch (error) {
     await undoVolumes(context, id);
+    await context.ready.drop(id);
     throw error;
   }
   return { id, warnings };
@@ -57,13 +67,12 @@ export async function createContainer(
 async function recordContainer(
   context: EngineContext,
   container: StoredContainer,
-  ids: { ownIds: boolean; sharedIdBase: number | undefined },
+  ids: { ownIds: boolean; knownIdBase: number | undefined },
 ): Promise<void> {
   await context.lock.hold("create", () => {
     const { id, spec } = container;
     const name = freeName(context, container.name);
-    const used = new Set(context.containers.all().map(({ idBase }) => idBase));
-    const idBase = ids.sharedIdBase ?? (ids.ownIds ? allocateRange(used, context.id) : 0);
+    const idBase = ids.knownIdBase ?? (ids.ownIds ? freeRange(context) : 0);
     const complete: StoredContainer = {
       ...container,
       name,
@@ -84,12 +93,19 @@ async function recordContainer(
   });
 }
 
+function freeRange({ containers, ready, id }: EngineContext): number {
+  return allocateRange(
+    new Set([...containers.all().map(({ idBase }) => idBase), ...ready.idBases]),
+    id,
+  );
+}
+
 export function newContainer(
   context: EngineContext,
   request: { name: string; spec: ContainerSpec },
-  imageId: string,
+  from: { readonly imageId: string; readonly id?: string | undefined },
 ): StoredContainer {
-  const id = randomBytes(32).toString("hex");
+  const { imageId, id = randomBytes(32).toString("hex") } = from;
   return {
     id,
     name: request.name,

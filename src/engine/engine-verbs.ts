@@ -103,5 +103,6 @@ export function engineVerbs(context: EngineContext): Omit<Engine, "close"> {
     pushImage: (name, options) => pushImage(context, name, options),
     events: (options, signal) => events.subscribe(options, signal),
     systemCheck: (options) => systemCheck(context, options),
+    readyContainers: () => context.ready.ids,
   };
 }

@@ -41,6 +41,8 @@ export interface ExplainedStep {
   readonly call: string;
   /** Filled by --timings: nanoseconds that the step took. */
   readonly nanoseconds?: number;
+  /** It was done before anyone asked for the container (ready-containers.ts). */
+  readonly ahead?: true;
 }
 
 export interface LogRequest {
@@ -242,5 +244,7 @@ export interface Engine {
     signal: AbortSignal,
   ): AsyncIterable<EngineEvent>;
   systemCheck(options: { repair: boolean }): Promise<Finding[]>;
+  /** IDs that have cgroups and processes although no container has them yet (ready-containers.ts). */
+  readyContainers(): readonly string[];
   close(): Promise<void>;
 }

@@ -23,7 +23,11 @@ export async function explainRequest(
   const checked = validateSpec(context, { ...merged, mountPoints });
   const { resources, ownIds, sharedIdBase } = checked;
   const spec = { ...merged, mountPoints, resources };
-  const container = newContainer(context, { name: request.name || "example", spec }, image.id);
+  const container = newContainer(
+    context,
+    { name: request.name || "example", spec },
+    { imageId: image.id },
+  );
   const hostname = spec.hostname || randomBytes(6).toString("hex");
   const plan = planContainer(
     context,
@@ -34,5 +38,5 @@ export async function explainRequest(
     },
     { streams: { stdout: true, stderr: true }, nextLog: 1, links: exampleLinks(context, spec) },
   );
-  return explainPlan(plan.operations);
+  return explainPlan(plan.operations());
 }

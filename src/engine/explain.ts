@@ -25,13 +25,27 @@ function* walk(operations: readonly Operation[], side: Side): Generator<Compiled
   }
 }
 
-/** What ran, and what each step took: from the end of the step before it on the same side to its own end. */
+/**
+ * What ran, and what each step took: from the end of the step before it on the same side to its own end. What a launch did
+ * ahead, before anyone asked for the container, is told without a time.
+ */
 export function explainLaunched({ program, report }: Launched): ExplainedStep[] {
   const lastEnd: Record<Side, number> = { supervisor: 0, container: 0 };
   const steps = new Map<Operation, ExplainedStep>();
   program.steps.forEach(({ operation, side }, index) => {
     const endedAt = report.endedAt[index] ?? 0;
     if (endedAt === 0 && !("control" in operation && operation.control === "exec")) return;
+    if (index < program.ahead) {
+      lastEnd[side] = endedAt;
+      if ("control" in operation && operation.control === "rest") return;
+      const text = { side, reason: operation.reason, call: callText(operation) };
+      steps.set(operation, {
+        index: steps.get(operation)?.index ?? steps.size,
+        ...text,
+        ahead: true,
+      });
+      return;
+    }
     const nanoseconds = endedAt === 0 ? 0 : Math.max(0, endedAt - lastEnd[side]);
     if (endedAt > 0) lastEnd[side] = endedAt;
     if (side === "supervisor" && "control" in operation && operation.control === "fork") {
@@ -64,7 +78,7 @@ function callText(operation: Operation): string {
     case "signal":
       return `write(${operation.eventfd.register}, 1)`;
     case "wait":
-      return `poll(${operation.for.register}, ${operation.until})`;
+      return `poll(${operandText(operation.for)}, ${operation.until})`;
     case "decimal":
       return `${operation.to.scratch} = text of ${operation.from.register}`;
     case "exec":
@@ -73,6 +87,8 @@ function callText(operation: Operation): string {
       return "init";
     case "supervise":
       return "supervise";
+    case "rest":
+      return "rest";
   }
 }
 

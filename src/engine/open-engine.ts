@@ -38,16 +38,24 @@ import { NetworkState } from "./networks/network-state.ts";
 import { closeNetworks } from "./networks/recover-networks.ts";
 import { compressesLog } from "./log-settings.ts";
 import { OomWatch } from "./oom-watch.ts";
+import { ReadyContainers } from "./ready-containers.ts";
 import { recover } from "./recover.ts";
 import type { Places } from "./types.ts";
 import { VolumeUse } from "./volume-use.ts";
 import { WaiterList } from "./wait-container.ts";
 
+export interface EngineSettings {
+  /** How many containers are begun before anyone asks for them (ready-containers.ts). */
+  readonly readyContainers?: number;
+}
+
+const READY_CONTAINERS = 2;
+
 /**
  * Opens an engine: takes its places (no other engine may have them), adopts what an earlier one left, and is ready.
  * @throws conflict when another engine has these places
  */
-export async function openEngine(places: Places): Promise<Engine> {
+export async function openEngine(places: Places, settings: EngineSettings = {}): Promise<Engine> {
   mkdirSync(places.root, { recursive: true, mode: 0o711 });
   mkdirSync(join(places.run, "processes"), { recursive: true, mode: 0o711 });
   // There beforehand: removing a container must not need space for it.
@@ -87,6 +95,7 @@ export async function openEngine(places: Places): Promise<Engine> {
     deadlines: new DueTimers("end container"),
     health: new HealthMonitors(containers, new HealthTable(database)),
     oom: new OomWatch(cgroups),
+    ready: new ReadyContainers(settings.readyContainers ?? READY_CONTAINERS),
     waiters: new WaiterList(),
     volumes: new VolumeStore(places.root, database),
     volumeUse: new VolumeUse(),
@@ -104,6 +113,7 @@ export async function openEngine(places: Places): Promise<Engine> {
   await recover(context);
   resumeRestarts(context);
   recordBoot(database, context.boot);
+  context.ready.begin(context);
   const compressor = startLogCompressor({
     directories: () => compressedLogs(context),
     onError: (directory, error) =>
@@ -112,20 +122,26 @@ export async function openEngine(places: Places): Promise<Engine> {
   return {
     ...engineVerbs(context),
     close: async () => {
-      context.restarts.close();
-      context.deadlines.close();
-      context.health.close();
       endHealth();
-      context.oom.close();
+      await closeContext(context);
       await compressor.close();
-      for (const process of context.processes.values()) process.release();
-      context.launcher.close();
       endNetworks(context);
       if (cgroups.list().length === 0) cgroups.dispose();
       database.close();
       for (const fd of [processes, ...locks]) closeFd(fd);
     },
   };
+}
+
+/** What goes on by itself ends; containers go on. */
+async function closeContext(context: EngineContext): Promise<void> {
+  context.restarts.close();
+  context.deadlines.close();
+  context.health.close();
+  context.oom.close();
+  await context.ready.close();
+  for (const process of context.processes.values()) process.release();
+  context.launcher.close();
 }
 
 /** The kernel's kills as events, from a container's start to its end. */

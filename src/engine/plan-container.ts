@@ -3,7 +3,9 @@ import { TiffinError } from "../base/error.ts";
 import { type Operation, register } from "../base/operation.ts";
 import { ALL_DEVICES, DEFAULT_DEVICE_RULES, parseDeviceRule } from "../cgroups/devices.ts";
 import type { DeviceRule } from "../cgroups/resources.ts";
+import type { RestOfPlan } from "../launch/compile.ts";
 import { type ContainerPlan, planContainerLaunch } from "../launch/container-plan.ts";
+import { planRestOfLaunch } from "../launch/ready-plan.ts";
 import { streamBits } from "../launch/frames.ts";
 import { FIRST_INHERITED_FD, type ProcessPlan } from "../launch/process-plan.ts";
 import { overlayClones, type OverlayPlan, planOverlay } from "../layers/overlay-plan.ts";
@@ -32,7 +34,9 @@ const QUIET_NEIGHBOURS = { "net.ipv6.conf.all.accept_ra": "0" };
 
 /** The plan of a start, and the descriptors that its launcher must inherit. */
 export interface StartPlan {
-  readonly operations: Operation[];
+  readonly operations: () => Operation[];
+  /** For a launch that is ready (ready-containers.ts): what is left to be done. */
+  readonly rest?: () => RestOfPlan;
   readonly inherited: readonly number[];
 }
 
@@ -70,10 +74,16 @@ export function planContainer(
     interfaces: namespaces.network === "own" ? planInterfaces(options.links) : [],
     linkSysctls: options.links.length > 0 ? QUIET_NEIGHBOURS : {},
   };
-  const operations = isForeignRuntime(spec.runtime)
-    ? planByRuntime(context, container, parts)
-    : planByEngine(context, container, parts);
-  return { operations, inherited: joined.fds };
+  const { fds: inherited } = joined;
+  if (isForeignRuntime(spec.runtime)) {
+    return { operations: () => planByRuntime(context, container, parts), inherited };
+  }
+  const plan = planByEngine(context, container, parts);
+  return {
+    operations: () => planContainerLaunch(plan),
+    rest: () => planRestOfLaunch(plan),
+    inherited,
+  };
 }
 
 /** The container is made by the launch itself. */
@@ -81,7 +91,7 @@ function planByEngine(
   context: EngineContext,
   container: StoredContainer,
   parts: StartParts,
-): Operation[] {
+): ContainerPlan {
   const { spec, idBase } = container;
   const { namespaces, overlay } = parts;
   const unmasked = securityOptions(spec).unmaskedPaths;
@@ -91,7 +101,7 @@ function planByEngine(
     deviceRules: parts.deviceRules,
   });
   const mounts = planContainerMounts(context, container, { ...parts, cgroup });
-  const plan: ContainerPlan = {
+  return {
     id: container.id,
     process: parts.process,
     namespaces,
@@ -120,7 +130,6 @@ function planByEngine(
     readOnlyPaths: unmasked ? [] : READ_ONLY_PATHS.filter((path) => existsSync(path)),
     readOnlyRoot: spec.readOnlyRootfs,
   };
-  return planContainerLaunch(plan);
 }
 
 function deviceRules(spec: ContainerSpec, { rules }: RequestedDevices): DeviceRule[] {

@@ -79,6 +79,7 @@ export async function deleteContainer(
   if (container.spec.autoRemove) bindVolumes(context, container, true);
   if (container.phase !== "removing") context.containers.update(id, { phase: "removing" });
   faultPoint("remove:recorded");
+  await context.ready.release(id);
   context.processes.get(id)?.finish(undefined);
   context.processes.delete(id);
   discardDirectory(context.places, containerDirectories(context.places, id).state);

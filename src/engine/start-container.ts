@@ -5,7 +5,7 @@ import { explainExhaustion } from "../base/exhaustion.ts";
 import { monotonicMs } from "../kernel/clock.ts";
 import type { Launched } from "../launch/launcher.ts";
 import { nextLogNumber } from "../logs/index.ts";
-import { containerDirectories } from "./container-directories.ts";
+import { containerDirectories, runDirectory } from "./container-directories.ts";
 import { nextState, watchContainer } from "./container-exit.ts";
 import { makeBindSources } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
@@ -17,7 +17,7 @@ import { mountVolumes } from "./mount-volumes.ts";
 import { joinNetworks } from "./networks/join-networks.ts";
 import { checkLinks, writeNameFiles } from "./networks/name-files.ts";
 import { beginNames } from "./networks/name-service.ts";
-import { planContainer } from "./plan-container.ts";
+import { planContainer, type StartPlan } from "./plan-container.ts";
 import { afterFailedRestart } from "./restart-policy.ts";
 import { commandLine } from "./merge-image-config.ts";
 import { isForeignRuntime } from "./runtime/find-runtime.ts";
@@ -101,13 +101,9 @@ export async function launchContainer(
     checkLinks(context, container);
     writeNameFiles(context, container);
     const plan = planContainer(context, container, { streams: process.wanted(), nextLog, links });
-    const launched = await context.launcher
-      .launch(plan.operations, `tiffin-${id.slice(0, 8)}`, plan.inherited, () =>
-        readPid(directories.run),
-      )
-      .catch((error: unknown) => {
-        throw launchFailure(container, directories.run, error);
-      });
+    const launched = await launch(context, container, plan).catch((error: unknown) => {
+      throw launchFailure(container, directories.run, error);
+    });
     faultPoint("start:launched");
     const pid = launched.report.register("pid");
     const started = context.containers.update(id, {
@@ -130,6 +126,22 @@ export async function launchContainer(
     await undoStart(context, container, error);
     throw startError(container, error);
   }
+}
+
+/** By the launch that is ready for it, or from the beginning. */
+async function launch(
+  context: EngineContext,
+  { id }: StoredContainer,
+  plan: StartPlan,
+): Promise<Launched> {
+  const launched = plan.rest && (await context.ready.goOn(id, plan.rest));
+  if (launched) return launched;
+  return context.launcher.launch(
+    plan.operations(),
+    `tiffin-${id.slice(0, 8)}`,
+    plan.inherited,
+    () => readPid(runDirectory(context.places, id)),
+  );
 }
 
 function launchFailure({ spec }: StoredContainer, directory: string, error: unknown): unknown {

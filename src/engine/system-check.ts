@@ -34,7 +34,9 @@ export async function systemCheck(
 
 async function checkCgroups(context: EngineContext, repair: boolean): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const ready = new Set(context.ready.ids);
   for (const id of context.cgroups.list()) {
+    if (ready.has(id)) continue;
     const container = context.containers.withId(id);
     if (container && (isRunning(container) || container.phase !== "settled")) continue;
     if (repair) {

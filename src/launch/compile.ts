@@ -3,6 +3,16 @@ import { TiffinError } from "../base/error.ts";
 import type { Operand, Operation, Register } from "../base/operation.ts";
 import { type Architecture, syscallNumber } from "../base/syscall-number.ts";
 import { CLONE } from "../kernel/flags.ts";
+import {
+  type Argument,
+  dataOffset,
+  encodeInstructions,
+  encodeProgram,
+  HEADER_SIZE,
+  type Instruction,
+  OP_SIZE,
+  type Room,
+} from "./encode-program.ts";
 import { ProgramData } from "./program-data.ts";
 
 /** The numbers of native/launch.h. */
@@ -19,9 +29,6 @@ const KIND = {
   supervise: 9,
 };
 const ARGUMENT = { number: 0, register: 1, address: 2 };
-const MAGIC = 0x314e4654;
-const HEADER_SIZE = 24;
-const OP_SIZE = 72;
 const NO_REGISTER = 0xffff;
 const SIGCHLD = 17;
 
@@ -43,17 +50,32 @@ export interface LaunchProgram {
   readonly steps: readonly CompiledStep[];
   /** By name: the index of each register in a report. */
   readonly registers: ReadonlyMap<string, number>;
+  /** How many of the steps, from the first on, ran before anyone asked for the rest. */
+  readonly ahead: number;
 }
 
-type Argument = readonly [kind: number, value: number | bigint];
+/** What a plan that was launched ahead goes on with, on both sides of its fork. */
+export interface RestOfPlan {
+  readonly supervisor: readonly Operation[];
+  readonly container: readonly Operation[];
+}
 
-interface Instruction {
-  readonly kind: number;
-  readonly arguments: readonly Argument[];
-  readonly result?: number;
-  number: number;
-  readonly fineErrors?: readonly number[];
-  readonly anyErrorIsFine?: boolean;
+/** Bytes to be written into a program that runs already, and waits. */
+export interface Patch {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+interface CompletedProgram {
+  readonly program: LaunchProgram;
+  readonly patches: readonly Patch[];
+}
+
+/** A program whose two sides end in a "rest". */
+export interface FirstPart {
+  readonly program: LaunchProgram;
+  /** Once, when the rest is known: the whole program, and what to write before it goes on. undefined: there is no room. */
+  complete(rest: RestOfPlan): CompletedProgram | undefined;
 }
 
 /**
@@ -67,6 +89,18 @@ export function compile(plan: readonly Operation[], architecture: Architecture):
   return compiler.finish();
 }
 
+/** The same for a plan that ends in a "rest" on each side, with room for what is to come. */
+export function compileFirstPart(
+  plan: readonly Operation[],
+  architecture: Architecture,
+  room: Room,
+): FirstPart {
+  const compiler = new Compiler(architecture);
+  compiler.define(PID_REGISTER, "supervisor");
+  compiler.block(plan, "supervisor");
+  return { program: compiler.finish(room), complete: (rest) => compiler.complete(rest, room) };
+}
+
 class Compiler {
   private readonly instructions: Instruction[] = [];
   private readonly steps: CompiledStep[] = [];
@@ -74,6 +108,8 @@ class Compiler {
   private readonly setters = new Map<string, Side>();
   private readonly data = new ProgramData();
   private readonly architecture: Architecture;
+  private readonly rests = new Map<Side, { step: CompiledStep; instruction: Instruction }>();
+  private relocated = 0;
   private readonly children: { fork: Instruction; operations: readonly Operation[] }[] = [];
 
   constructor(architecture: Architecture) {
@@ -84,13 +120,73 @@ class Compiler {
     for (const operation of operations) this.operation(operation, side);
   }
 
-  finish(): LaunchProgram {
-    // The container's side stands after the supervisor's, which never runs off its end.
+  finish(room?: Room): LaunchProgram {
+    this.forkedSides();
+    const { bytes: data, relocations } = this.data.finish();
+    this.relocated = relocations.length;
+    const { instructions, registers, steps } = this;
+    const parts = { instructions, registers: registers.size, relocations, data };
+    return { bytes: encodeProgram(parts, room), steps: [...steps], registers, ahead: 0 };
+  }
+
+  /** The container's side stands after the supervisor's, which never runs off its end. */
+  private forkedSides(): void {
     for (let child = this.children.shift(); child; child = this.children.shift()) {
       child.fork.number = this.instructions.length;
       this.block(child.operations, "container");
     }
-    return { bytes: this.encode(), steps: this.steps, registers: this.registers };
+  }
+
+  complete(rest: RestOfPlan, room: Room): CompletedProgram | undefined {
+    const ahead = this.instructions.length;
+    const dataBefore = this.data.finish().bytes.length;
+    for (const side of ["supervisor", "container"] as const) {
+      this.restOf(side).instruction.number = this.instructions.length;
+      this.block(rest[side], side);
+    }
+    this.forkedSides();
+    this.relocateByItself();
+    const { bytes: data } = this.data.finish();
+    const { instructions, registers, steps } = this;
+    if (
+      instructions.length > room.operations ||
+      registers.size > room.registers ||
+      data.length > room.data
+    ) {
+      return undefined;
+    }
+    const dataAt = dataOffset(room.operations, this.relocated);
+    const patches = [
+      { offset: dataAt + dataBefore, bytes: data.subarray(dataBefore) },
+      { offset: HEADER_SIZE + ahead * OP_SIZE, bytes: encoded(instructions.slice(ahead)) },
+      ...[...this.rests.values()].map(({ instruction }) => ({
+        offset: HEADER_SIZE + instructions.indexOf(instruction) * OP_SIZE,
+        bytes: encoded([instruction]),
+      })),
+    ];
+    // What was launched has the bytes of the first part.
+    return { program: { bytes: new Uint8Array(), steps, registers, ahead }, patches };
+  }
+
+  private restOf(side: Side): { step: CompiledStep; instruction: Instruction } {
+    const found = this.rests.get(side);
+    if (!found) throw new TiffinError("internal", `Cannot compile: the ${side} has no rest`);
+    return found;
+  }
+
+  /** The launcher relocates what it starts with. Pointers that came later are set by the supervisor, first of all. */
+  private relocateByItself(): void {
+    const { step, instruction } = this.restOf("supervisor");
+    const goOn = instruction.number;
+    instruction.number = this.instructions.length;
+    for (const { at, target } of this.data.relocationsFrom(this.relocated)) {
+      this.emit(step, {
+        kind: KIND.store,
+        arguments: [[ARGUMENT.address, at], [ARGUMENT.address, target], immediate(8)],
+        number: 0,
+      });
+    }
+    this.emit(step, { kind: KIND.branch, arguments: [immediate(-1)], number: goOn });
   }
 
   private emit(step: CompiledStep, instruction: Instruction): Instruction {
@@ -153,7 +249,7 @@ class Compiler {
         this.emit(step, {
           kind: KIND.wait,
           arguments: [
-            this.use(operation.for),
+            this.argument(step, operation.for),
             operation.peer ? this.use(operation.peer) : immediate(-1),
             immediate(operation.until === "hangup" ? 1 : 0),
           ],
@@ -186,7 +282,22 @@ class Compiler {
           arguments: [this.argument(step, operation.config)],
           number: 0,
         });
+        return;
+      case "rest":
+        this.rest(step);
     }
+  }
+
+  /** A jump to what comes next, until it is known where else: the end of a program that nobody goes on with. */
+  private rest(step: CompiledStep): void {
+    const instruction = this.emit(step, {
+      kind: KIND.branch,
+      arguments: [immediate(-1)],
+      number: this.instructions.length + 1,
+    });
+    this.rests.set(step.side, { step, instruction });
+    const number = syscallNumber("exit_group", this.architecture);
+    this.emit(step, { kind: KIND.syscall, arguments: [immediate(0)], number });
   }
 
   private fork(operation: Extract<Operation, { control: "fork" }>, step: CompiledStep): void {
@@ -285,30 +396,12 @@ class Compiler {
     }
     return [ARGUMENT.address, offset];
   }
+}
 
-  private encode(): Uint8Array {
-    const { bytes: data, relocations } = this.data.finish();
-    const relocationsAt = HEADER_SIZE + this.instructions.length * OP_SIZE;
-    const dataAt = relocationsAt + Math.ceil(relocations.length / 2) * 8;
-    const program = new Uint8Array(dataAt + data.length);
-    const words = new Uint32Array(program.buffer, 0, dataAt / 4);
-    words.set([
-      MAGIC,
-      this.instructions.length,
-      relocations.length,
-      this.registers.size,
-      data.length,
-      0,
-    ]);
-    let at = HEADER_SIZE / 4;
-    for (const instruction of this.instructions) {
-      encodeInstruction(words, at, instruction);
-      at += OP_SIZE / 4;
-    }
-    words.set(relocations, at);
-    program.set(data, dataAt);
-    return program;
-  }
+function encoded(instructions: readonly Instruction[]): Uint8Array {
+  const words = new Uint32Array((instructions.length * OP_SIZE) / 4);
+  encodeInstructions(words, 0, instructions);
+  return new Uint8Array(words.buffer);
 }
 
 /** What a child's operations set, and for which side: what a child forks is watched by the supervisor all the same. */
@@ -330,37 +423,4 @@ function* results(operations: readonly Operation[]): Generator<[name: string, si
 
 function immediate(value: number | bigint): Argument {
   return [ARGUMENT.number, value];
-}
-
-const MOST_FINE_ERRORS = 4;
-
-/** struct op of native/launch.h as words: plain numbers, since this runs once for each of some hundred operations. */
-function encodeInstruction(words: Uint32Array, at: number, instruction: Instruction): void {
-  const { kind, number, result = NO_REGISTER, fineErrors = [] } = instruction;
-  if (fineErrors.length > MOST_FINE_ERRORS)
-    throw new TiffinError("internal", "Cannot compile: more than 4 errors are fine");
-  words[at] = kind | (instruction.anyErrorIsFine === true ? 0x100 : 0) | (result << 16);
-  words[at + 1] = number;
-  let kinds = 0;
-  let furtherKinds = 0;
-  let value = at + 6;
-  let index = 0;
-  for (const argument of instruction.arguments) {
-    if (index < 4) kinds |= argument[0] << (8 * index);
-    else furtherKinds |= argument[0] << (8 * (index - 4));
-    const word = argument[1];
-    if (typeof word === "number") {
-      words[value] = word;
-      words[value + 1] = Math.floor(word / 0x1_0000_0000);
-    } else {
-      words[value] = Number(word & 0xffff_ffffn);
-      words[value + 1] = Number((word >> 32n) & 0xffff_ffffn);
-    }
-    value += 2;
-    index++;
-  }
-  words[at + 2] = kinds;
-  words[at + 3] = furtherKinds;
-  words[at + 4] = (fineErrors[0] ?? 0) | ((fineErrors[1] ?? 0) << 16);
-  words[at + 5] = (fineErrors[2] ?? 0) | ((fineErrors[3] ?? 0) << 16);
 }

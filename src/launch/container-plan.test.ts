@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { call, type Operation, register } from "../base/operation.ts";
+import { call, type Operation, type Register, register } from "../base/operation.ts";
 import { type ContainerPlan, planContainerLaunch } from "./container-plan.ts";
 
 const plan: ContainerPlan = {
@@ -41,6 +41,7 @@ const plan: ContainerPlan = {
   idBase: 100_000,
   cgroup: {
     create: [call("mkdirat", [], "make the v2 group")],
+    groups: [],
     limit: [call("write", [], "limit it")],
     enter: [call("write", [], "enter the v1 group")],
     mounts: null,
@@ -83,7 +84,9 @@ const control =
   (step: Operation): boolean =>
     "control" in step &&
     step.control === kind &&
-    ("eventfd" in step ? step.eventfd : "for" in step ? step.for : undefined)?.register === name;
+    registerOf("eventfd" in step ? step.eventfd : "for" in step ? step.for : 0) === name;
+const registerOf = (operand: Register | number): string | undefined =>
+  typeof operand === "number" ? undefined : operand.register;
 const isFork = (step: Operation): boolean => "control" in step && step.control === "fork";
 const isCall =
   (name: string) =>

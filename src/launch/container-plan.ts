@@ -79,19 +79,52 @@ export interface ContainerPlan {
 export function planContainerLaunch(plan: ContainerPlan): Operation[] {
   return [
     ...planHoldings(plan.process),
-    call(
-      "eventfd2",
-      [0, O.CLOEXEC],
-      "make the signal that the container's groups and ids are there",
-      { result: "mapped" },
-    ),
+    planMappedSignal(),
     ...plan.cgroup.create,
     ...planFork(plan),
     // The container makes its own mounts private meanwhile.
     ...plan.links,
     ...plan.cgroup.limit,
     ...planMemoryEvents(plan.cgroup),
-    ...planIdMaps(plan),
+    ...planIdMaps({
+      idBase: plan.idBase,
+      isOwn: plan.namespaces.userNamespace === "own",
+    }),
+    signalMapped(),
+    ...planTree(plan),
+    ...planSupervise(plan.process, plan.cgroup.oomEventsPath !== undefined),
+  ];
+}
+
+export function planMappedSignal(): Operation {
+  return call(
+    "eventfd2",
+    [0, O.CLOEXEC],
+    "make the signal that the container's groups and ids are there",
+    { result: "mapped" },
+  );
+}
+
+export function signalMapped(): Operation {
+  return {
+    control: "signal",
+    eventfd: register("mapped"),
+    reason: "tell the container that its groups and its ids are there",
+  };
+}
+
+export function planMappedWait(): Operation {
+  return {
+    control: "wait",
+    for: register("mapped"),
+    until: "readable",
+    reason: "wait until the groups and the ids are there",
+  };
+}
+
+/** Everything that the supervisor makes for the container's tree, until it tells that it is ready. */
+export function planTree(plan: ContainerPlan): Operation[] {
+  return [
     ...planRlimits(limitsByTime(plan.rlimits).early, register("pid")),
     ...plan.rootfs,
     ...plan.prepare,
@@ -104,7 +137,6 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
       eventfd: register("prepared"),
       reason: "tell the container that its tree is ready",
     },
-    ...planSupervise(plan.process, plan.cgroup.oomEventsPath !== undefined),
   ];
 }
 
@@ -114,20 +146,7 @@ export function planContainerLaunch(plan: ContainerPlan): Operation[] {
  */
 function planFork(plan: ContainerPlan): Operation[] {
   const { joins, cloneFlags, networkPath } = plan.namespaces;
-  const fork = (flags: bigint): Fork => ({
-    control: "fork",
-    flags: flags | CLONE.FILES | CLONE.PIDFD | (plan.cgroup.intoCgroup ? CLONE.INTO_CGROUP : 0n),
-    ...(plan.cgroup.intoCgroup ? { intoCgroup: plan.cgroup.intoCgroup } : {}),
-    pid: "pid",
-    pidfd: "pidfd",
-    reason: "start the container's first process in new namespaces",
-    hints: {
-      EUSERS: "Too many user namespaces: raise /proc/sys/user/max_user_namespaces",
-      ENOSPC: "Too many namespaces: raise the limits in /proc/sys/user",
-      EPERM: "The engine lacks CAP_SYS_ADMIN: run it as root, outside of a container",
-    },
-    child: planContainerSide(plan),
-  });
+  const fork = (flags: bigint): Fork => planContainerFork(plan, flags, planContainerSide(plan));
   if (joins.length === 0 && networkPath === undefined) return [fork(cloneFlags)];
   return [
     call("eventfd2", [0, O.CLOEXEC], "make the signal that the container is there", {
@@ -159,10 +178,32 @@ function planFork(plan: ContainerPlan): Operation[] {
   ];
 }
 
+export function planContainerFork(
+  { cgroup }: { readonly cgroup: CgroupPlan },
+  flags: bigint,
+  child: readonly Operation[],
+): Fork {
+  return {
+    control: "fork",
+    flags: flags | CLONE.FILES | CLONE.PIDFD | (cgroup.intoCgroup ? CLONE.INTO_CGROUP : 0n),
+    ...(cgroup.intoCgroup ? { intoCgroup: cgroup.intoCgroup } : {}),
+    pid: "pid",
+    pidfd: "pidfd",
+    reason: "start the container's first process in new namespaces",
+    hints: {
+      EUSERS: "Too many user namespaces: raise /proc/sys/user/max_user_namespaces",
+      ENOSPC: "Too many namespaces: raise the limits in /proc/sys/user",
+      EPERM: "The engine lacks CAP_SYS_ADMIN: run it as root, outside of a container",
+    },
+    child,
+  };
+}
+
 /** A user namespace that is shared has its maps already; its descriptor is needed all the same. */
-function planIdMaps(plan: ContainerPlan): Operation[] {
+export function planIdMaps(ids: { readonly idBase: number; readonly isOwn: boolean }): Operation[] {
+  const { idBase, isOwn } = ids;
   const pid = { scratch: "pid text", size: 24 };
-  const map = Buffer.from(mapText(plan.idBase));
+  const map = Buffer.from(mapText(idBase));
   const write = (file: string, what: string): Operation[] => [
     call(
       "openat",
@@ -173,46 +214,36 @@ function planIdMaps(plan: ContainerPlan): Operation[] {
     call(
       "write",
       [register("map"), map, map.length],
-      `map the container's ${what} to the host's from ${plan.idBase} on`,
+      `map the container's ${what} to the host's from ${idBase} on`,
     ),
     call("close", [register("map")], `close ${file}`),
   ];
-  const isOwn = plan.namespaces.userNamespace === "own";
-  const open: Operation[] =
-    plan.idBase === 0
-      ? []
-      : [
-          {
-            control: "decimal",
-            from: register("pid"),
-            to: pid,
-            reason: "write the process number",
-          },
-          call("openat", [-100, "/proc", O.PATH | O.DIRECTORY | O.CLOEXEC, 0], "open /proc", {
-            result: "proc.root",
-          }),
-          call(
-            "openat",
-            [register("proc.root"), pid, O.PATH | O.DIRECTORY | O.CLOEXEC, 0],
-            "find the process in /proc",
-            { result: "proc.pid" },
-          ),
-          ...(isOwn ? [...write("uid_map", "users"), ...write("gid_map", "groups")] : []),
-          call(
-            "openat",
-            [register("proc.pid"), "ns/user", O.RDONLY | O.CLOEXEC, 0],
-            "open the container's user namespace",
-            { result: "userns" },
-          ),
-        ];
-  return [
-    ...open,
-    {
-      control: "signal",
-      eventfd: register("mapped"),
-      reason: "tell the container that its groups and its ids are there",
-    },
-  ];
+  return idBase === 0
+    ? []
+    : [
+        {
+          control: "decimal",
+          from: register("pid"),
+          to: pid,
+          reason: "write the process number",
+        },
+        call("openat", [-100, "/proc", O.PATH | O.DIRECTORY | O.CLOEXEC, 0], "open /proc", {
+          result: "proc.root",
+        }),
+        call(
+          "openat",
+          [register("proc.root"), pid, O.PATH | O.DIRECTORY | O.CLOEXEC, 0],
+          "find the process in /proc",
+          { result: "proc.pid" },
+        ),
+        ...(isOwn ? [...write("uid_map", "users"), ...write("gid_map", "groups")] : []),
+        call(
+          "openat",
+          [register("proc.pid"), "ns/user", O.RDONLY | O.CLOEXEC, 0],
+          "open the container's user namespace",
+          { result: "userns" },
+        ),
+      ];
 }
 
 /** The mounts that the kernel fills: what is looked for in them is looked for from there. */
@@ -222,11 +253,21 @@ function kernelMounts({ mounts }: ContainerPlan): ReadonlyMap<string, Register> 
 }
 
 function planContainerSide(plan: ContainerPlan): Operation[] {
-  const places = { root: register("rootfs"), mounts: kernelMounts(plan) };
-  const proc = places.mounts.get("/proc") ?? register("proc");
   return [
     ...planGuard(),
     ...planPrivateTree(),
+    ...planPlace(plan),
+    ...planSession(),
+    ...(plan.links.length === 0 ? plan.interfaces : []),
+    planMappedWait(),
+    ...(plan.links.length === 0 ? [] : plan.interfaces),
+    ...planInsideGroups(plan),
+  ];
+}
+
+/** Where the root will be, and the names of the host that it is. */
+export function planPlace(plan: ContainerPlan): Operation[] {
+  return [
     call(
       "openat",
       [-100, plan.process.runDirectory, O.PATH | O.DIRECTORY | O.CLOEXEC, 0],
@@ -234,15 +275,14 @@ function planContainerSide(plan: ContainerPlan): Operation[] {
       { result: "place" },
     ),
     ...(plan.namespaces.uts === "own" ? planHostname(plan.hostname, plan.domainname) : []),
-    ...planSession(),
-    ...(plan.links.length === 0 ? plan.interfaces : []),
-    {
-      control: "wait",
-      for: register("mapped"),
-      until: "readable",
-      reason: "wait until the groups and the ids are there",
-    },
-    ...(plan.links.length === 0 ? [] : plan.interfaces),
+  ];
+}
+
+/** From its groups to its program. Container side, once its groups and its ids are there. */
+export function planInsideGroups(plan: ContainerPlan): Operation[] {
+  const places = { root: register("rootfs"), mounts: kernelMounts(plan) };
+  const proc = places.mounts.get("/proc") ?? register("proc");
+  return [
     ...planOomScoreAdjust(plan.oomScoreAdjust),
     ...plan.cgroup.enter,
     ...(plan.namespaces.newCgroup ? planCgroupNamespace() : []),

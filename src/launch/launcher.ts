@@ -1,8 +1,15 @@
-import { openSync } from "node:fs";
+import { ftruncateSync, openSync, writeSync } from "node:fs";
 import type { Operation } from "../base/operation.ts";
 import { closeFd, createMemoryFile, reap, socketPair, spawn } from "../kernel/process.ts";
 import { ARCHITECTURE } from "../kernel/syscall.ts";
-import { compile, type LaunchProgram } from "./compile.ts";
+import {
+  compile,
+  compileFirstPart,
+  type LaunchProgram,
+  type Patch,
+  type RestOfPlan,
+} from "./compile.ts";
+import type { Room } from "./encode-program.ts";
 import { type LaunchReport, launchError, parseReport } from "./report.ts";
 import { SupervisorConnection } from "./supervisor-connection.ts";
 
@@ -34,7 +41,22 @@ export interface Launcher {
    * @throws the failed step's error
    */
   run(plan: readonly Operation[], name: string): Promise<number>;
+  /** Launches the first part of a plan, which waits for its rest (ready-plan.ts). @throws when it cannot be started */
+  prepare(plan: readonly Operation[], name: string): ReadyLaunch;
   close(): void;
+}
+
+/** A launch that has begun and waits. It ends with the engine. */
+export interface ReadyLaunch {
+  /** undefined while it waits; once it has ended by itself, or failed, why. */
+  readonly ended: string | undefined;
+  /**
+   * Goes on, once; resolves and throws as {@link Launcher.launch}. undefined when it cannot, and is dropped: it has ended by
+   * itself, or the rest is larger than the room for it.
+   */
+  goOn(rest: RestOfPlan): Promise<Launched> | undefined;
+  /** Ends it. Its processes are gone soon after; what it made on the host is the caller's to undo. */
+  drop(): void;
 }
 
 export function createLauncher(executable: Uint8Array): Launcher {
@@ -44,6 +66,7 @@ export function createLauncher(executable: Uint8Array): Launcher {
     launch: (plan, name, inherited = [], answer) =>
       launch({ executableFd, devNull, plan, name, inherited }, answer),
     run: (plan, name) => run({ executableFd, devNull, plan, name, inherited: [] }),
+    prepare: (plan, name) => prepare({ executableFd, devNull, plan, name, inherited: [] }),
     close: () => {
       closeFd(executableFd);
       closeFd(devNull);
@@ -59,15 +82,82 @@ interface Start {
   readonly inherited: readonly number[];
 }
 
+/** A start of a container has about 250 operations, 40 registers and 25 kB of data; long command lines and many mounts more. */
+const ROOM: Room = { operations: 600, registers: 160, data: 64 * 1024 };
+
+function prepare(options: Start): ReadyLaunch {
+  const firstPart = compileFirstPart(options.plan, ARCHITECTURE, ROOM);
+  const { programFd, ...begun } = spawnLauncher(options, firstPart.program.bytes);
+  let ended: string | undefined;
+  begun.connection.report().then(
+    (bytes) => {
+      const { program } = firstPart;
+      ended ??= launchError(parseReport(bytes, program), program).message;
+    },
+    () => (ended ??= "it ended"),
+  );
+  const drop = (): void => {
+    ended = "it was dropped";
+    begun.connection.close();
+    closeFd(programFd);
+  };
+  return {
+    get ended() {
+      return ended;
+    },
+    goOn: (rest) => {
+      const whole = ended === undefined ? firstPart.complete(rest) : undefined;
+      if (whole === undefined) {
+        drop();
+        return undefined;
+      }
+      ended = "it has gone on";
+      return goOn({ ...begun, program: whole.program }, programFd, whole.patches);
+    },
+    drop,
+  };
+}
+
+async function goOn(
+  begun: Omit<Launched, "report">,
+  programFd: number,
+  patches: readonly Patch[],
+): Promise<Launched> {
+  try {
+    for (const { offset, bytes } of patches) writeSync(programFd, bytes, 0, bytes.length, offset);
+    void begun.connection.send(GO_ON);
+    const launched = await reported(begun);
+    // Room that nobody used is given back: what is left of this memory is the supervisor's from now on.
+    ftruncateSync(
+      programFd,
+      Math.max(...patches.map(({ offset, bytes }) => offset + bytes.length)),
+    );
+    return launched;
+  } finally {
+    closeFd(programFd);
+  }
+}
+
+/** What a launcher that waits for its engine reads: the bytes of an eventfd's count. */
+const GO_ON = new Uint8Array(8);
+
 async function launch(options: Start, answer?: () => number): Promise<Launched> {
-  const { program, supervisorPid, connection } = start(options);
-  const refused = answer && answerWith(connection, answer);
+  const started = start(options);
+  const refused = answer && answerWith(started.connection, answer);
+  return await reported(started, refused);
+}
+
+async function reported(
+  started: Omit<Launched, "report">,
+  refused?: (cause: unknown) => never,
+): Promise<Launched> {
+  const { program, connection } = started;
   const report = parseReport(await connection.report().catch(refused), program);
   if (report.failedStep !== undefined) {
     connection.close();
     throw launchError(report, program);
   }
-  return { program, report, supervisorPid, connection };
+  return { ...started, report };
 }
 
 /** @returns what to do when there is no report: throws why there was no answer */
@@ -107,8 +197,18 @@ async function run(options: Start): Promise<number> {
 
 function start(options: Start): Omit<Launched, "report"> {
   const program = compile(options.plan, ARCHITECTURE);
+  const { supervisorPid, connection, programFd } = spawnLauncher(options, program.bytes);
+  closeFd(programFd);
+  return { program, supervisorPid, connection };
+}
+
+/** The launcher reads its program from a memory file, whose descriptor is the caller's to close. */
+function spawnLauncher(
+  options: Start,
+  program: Uint8Array,
+): { supervisorPid: number; connection: SupervisorConnection; programFd: number } {
   const [ours, theirs] = socketPair();
-  const programFd = createMemoryFile("tiffin-program", program.bytes, { sealed: false });
+  const programFd = createMemoryFile("tiffin-program", program, { sealed: false });
   let supervisorPid: number;
   try {
     const { executableFd, devNull, name } = options;
@@ -122,14 +222,14 @@ function start(options: Start): Omit<Launched, "report"> {
     ]);
   } catch (error) {
     closeFd(ours);
+    closeFd(programFd);
     throw error;
   } finally {
     closeFd(theirs);
-    closeFd(programFd);
   }
   const connection = SupervisorConnection.adopt(ours);
   connection.onClose(() => reapWhenGone(supervisorPid));
-  return { program, supervisorPid, connection };
+  return { supervisorPid, connection, programFd };
 }
 
 const FIRST_REAP_PAUSE_MS = 5;

@@ -61,7 +61,7 @@ export type SupervisedPlan = Pick<
 export const FIRST_INHERITED_FD = 5;
 
 /** The launcher's socket to the engine. */
-const ENGINE_FD = 3;
+export const ENGINE_FD = 3;
 const MSG_NOSIGNAL = 0x4000;
 const SIGKILL = 9;
 const PR = { SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_NAME: 15, SET_NO_NEW_PRIVS: 38 };
@@ -216,8 +216,12 @@ export function planForked({ intoCgroup }: CgroupPlan): Operation[] {
   return intoCgroup ? [call("close", [intoCgroup], "close the cgroup")] : [];
 }
 
-/** The supervisor keeps what it needs, sees the program start, and watches over the process. */
-export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Operation[] {
+/** The supervisor keeps what it needs, sees the program start, and watches over the process. `leave`: what it opened before. */
+export function planSupervise(
+  plan: ProcessPlan,
+  hasMemoryEvents: boolean,
+  leave: readonly string[] = [],
+): Operation[] {
   return [
     ...(plan.tty ? planTakeTerminal() : []),
     // Not by waiting for the other side to part: it would be interrupted by the one that it wakes.
@@ -237,6 +241,7 @@ export function planSupervise(plan: ProcessPlan, hasMemoryEvents: boolean): Oper
       [register("executed.read"), 0xffffffff, 0],
       "close the pipe that told it, and what only the preparation needed",
     ),
+    ...leave.map((name) => call("close", [register(name)], "close what is done with")),
     ...planWatch(plan, hasMemoryEvents),
   ];
 }

@@ -45,6 +45,13 @@ export class ProgramData {
     return { bytes: this.memory.subarray(0, this.size), relocations: this.relocations };
   }
 
+  /** Those after the first `count`: where the pointer stands, and the offset that it points to. */
+  relocationsFrom(count: number): { at: number; target: number }[] {
+    return this.relocations
+      .slice(count)
+      .map((at) => ({ at, target: this.memory.readUInt32LE(at) }));
+  }
+
   private put(operand: Operand, stores: Store[]): number {
     if (typeof operand === "string") return this.text(operand);
     if (operand instanceof Uint8Array) return this.bytes(operand);

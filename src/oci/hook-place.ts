@@ -33,7 +33,7 @@ export function otherNamespaces(pid: number): bigint {
   return flags;
 }
 
-const NO_GROUPS: CgroupPlan = { create: [], limit: [], enter: [], mounts: [] };
+const NO_GROUPS: CgroupPlan = { create: [], groups: [], limit: [], enter: [], mounts: [] };
 
 /** The pid as processes in its own pid namespace see it (proc_pid_status(5), NSpid). */
 function pidInside(pid: number): number {

@@ -386,12 +386,24 @@ async function leaks(engine: EngineFixture): Promise<string[]> {
   return found;
 }
 
+/** IDs under which the engine has begun containers that nobody has asked for yet. */
+export async function readyContainers({
+  socket,
+}: Pick<EngineFixture, "socket">): Promise<string[]> {
+  const answer = await fetch("http://tiffin/tiffin/check", { unix: socket });
+  return ((await answer.json()) as { ready: string[] }).ready;
+}
+
 async function leftovers(engine: EngineFixture): Promise<string[]> {
   const check = await engine.tiffin(["system", "check"]);
+  const ready = await readyContainers(engine);
+  const isReady = (path: string) => ready.some((id) => path.endsWith(`/${id}`));
   return [
     ...(check.status === 0 ? [] : [`system check: ${check.stdout}${check.stderr}`]),
-    ...cgroupsOf(engine.engineId).map((path) => `cgroup ${path}`),
-    ...processesOf(engine).map((words) => `process ${words}`),
+    ...cgroupsOf(engine.engineId)
+      .filter((path) => !isReady(path))
+      .map((path) => `cgroup ${path}`),
+    ...processesOf(engine, isReady).map((words) => `process ${words}`),
     ...mountsBelow(engine.directory, "self").map((path) => `mount ${path}`),
     ...mountsBelow(engine.directory, engine.pid()).map((path) => `mount of the engine ${path}`),
     ...["root/containers", "root/layers/partial", "run/processes"].flatMap((path) =>
@@ -413,7 +425,10 @@ function cgroupsOf(engineId: string): string[] {
  * Supervisors (their descriptors lie below the directory), container processes (in the engine's cgroups) and dead children
  * that the engine has not taken leave of.
  */
-function processesOf(engine: EngineFixture): string[] {
+function processesOf(
+  engine: EngineFixture,
+  isFine: (cgroup: string) => boolean = () => false,
+): string[] {
   const { directory, engineId } = engine;
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -426,9 +441,9 @@ function processesOf(engine: EngineFixture): string[] {
             ? [`${words} (zombie)`]
             : [];
         }
-        if (readFileSync(`/proc/${name}/cgroup`, "utf8").includes(`/tiffin/${engineId}/`)) {
-          return [words];
-        }
+        const groups = readFileSync(`/proc/${name}/cgroup`, "utf8").split("\n");
+        const own = groups.filter((group) => group.includes(`/tiffin/${engineId}/`));
+        if (own.length > 0) return own.every(isFine) ? [] : [words];
         if (!/memfd:tiffin-launch/.test(readlinkSync(`/proc/${name}/exe`))) return [];
         const fds = readdirSync(`/proc/${name}/fd`);
         const isOurs = fds.some((fd) =>

@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { callApi } from "./engine-api.ts";
-import { type EngineFixture, until } from "./engine-fixture.ts";
+import { type EngineFixture, readyContainers, until } from "./engine-fixture.ts";
 
 /** Removing goes on for a moment after a verb is answered. */
 const PATIENCE_MS = 15_000;
@@ -32,11 +32,12 @@ export async function unownedResources(engine: EngineFixture): Promise<string[]>
 
 async function findUnowned(engine: EngineFixture): Promise<string[]> {
   const owners = await readOwners(engine);
+  const grouped = new Set([...owners.running, ...(await readyContainers(engine))]);
   return [
     ...(await checkFindings(engine)),
-    ...unownedCgroups(engine, owners),
-    ...unownedProcesses(engine, owners),
-    ...unownedMounts(engine, owners),
+    ...unownedCgroups(engine, grouped),
+    ...unownedProcesses(engine, owners, grouped),
+    ...unownedMounts(engine, grouped),
     ...unownedFiles(engine, owners),
   ];
 }
@@ -68,18 +69,23 @@ async function checkFindings(engine: EngineFixture): Promise<string[]> {
   return findings.map(({ kind, what, problem }) => `system check: ${kind} ${what}: ${problem}`);
 }
 
-function unownedCgroups({ engineId }: EngineFixture, { running }: Owners): string[] {
+/** `grouped`: whose cgroups are accounted for. */
+function unownedCgroups({ engineId }: EngineFixture, grouped: ReadonlySet<string>): string[] {
   return readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .filter((line) => / - cgroup2? /.test(line))
     .map((line) => join(line.split(" ")[4] ?? "", "tiffin", engineId))
     .flatMap((parent) => folders(parent).map((name) => ({ parent, name })))
-    .filter(({ name }) => !running.has(name))
+    .filter(({ name }) => !grouped.has(name))
     .map(({ parent, name }) => `cgroup ${join(parent, name)}`);
 }
 
 /** Supervisors of nothing that runs, processes in a group of no running container, dead children of the engine. */
-function unownedProcesses(engine: EngineFixture, owners: Owners): string[] {
+function unownedProcesses(
+  engine: EngineFixture,
+  owners: Owners,
+  grouped: ReadonlySet<string>,
+): string[] {
   return processes().flatMap((pid) => {
     const status = read(`/proc/${pid}/status`);
     const name = `${pid} ${/^Name:\t(.*)$/m.exec(status)?.[1] ?? ""}`;
@@ -88,7 +94,7 @@ function unownedProcesses(engine: EngineFixture, owners: Owners): string[] {
       return isChild ? [`zombie ${name}`] : [];
     }
     const group = groupOwner(pid, engine.engineId);
-    if (group !== undefined && !owners.running.has(group)) {
+    if (group !== undefined && !grouped.has(group)) {
       return [`process ${name} in the group of ${group}`];
     }
     const watched = supervisedId(pid, engine.run);
@@ -119,14 +125,14 @@ export function supervisorOf({ run }: EngineFixture, id: string): number | undef
 }
 
 /** Mounts that name the engine's directories, in each namespace but those of its running containers. */
-function unownedMounts(engine: EngineFixture, owners: Owners): string[] {
+function unownedMounts(engine: EngineFixture, grouped: ReadonlySet<string>): string[] {
   const seen = new Set<string>();
   return processes().flatMap((pid) => {
     const namespace = link(`/proc/${pid}/ns/mnt`);
     if (namespace === "" || seen.has(namespace)) return [];
     seen.add(namespace);
     const owner = groupOwner(pid, engine.engineId);
-    if (owner !== undefined && owners.running.has(owner)) return [];
+    if (owner !== undefined && grouped.has(owner)) return [];
     return read(`/proc/${pid}/mountinfo`)
       .split("\n")
       .filter((line) => line.includes(`${engine.root}/`) || line.includes(`${engine.run}/`))

@@ -9,9 +9,13 @@ export interface PlannedStep {
   readonly reason: string;
   readonly call: string;
   readonly nanoseconds?: number;
+  /** It was done before anyone asked for the container. */
+  readonly ahead?: boolean;
 }
 
 const REASON_COLUMNS = 64;
+/** As wide as a time. */
+const AHEAD = "     ahead";
 
 const SIDES: Readonly<Record<PlannedStep["side"], string>> = {
   engine: "In the engine",
@@ -68,7 +72,9 @@ export function planText(steps: readonly PlannedStep[]): string {
       side = step.side;
       lines.push(`${SIDES[side] ?? side}:`);
     }
-    const time = hasTimes ? `${milliseconds(step.nanoseconds)}  ` : "";
+    const time = hasTimes
+      ? `${step.ahead === true ? AHEAD : milliseconds(step.nanoseconds)}  `
+      : "";
     const index = String(step.index).padStart(indexWidth);
     const line = `  ${index}  ${time}${short(step.reason).padEnd(width)}  ${short(step.call)}`;
     lines.push(line.trimEnd());
@@ -78,7 +84,12 @@ export function planText(steps: readonly PlannedStep[]): string {
     const total = steps
       .filter((step) => step.side === "supervisor")
       .reduce((sum, { nanoseconds = 0 }) => sum + nanoseconds, 0);
-    lines.push("", `${steps.length} steps, ${milliseconds(total).trim()} until the program ran`);
+    const ahead = steps.filter((step) => step.ahead === true).length;
+    const also = ahead === 0 ? "" : `, ${ahead} of them done ahead`;
+    lines.push(
+      "",
+      `${steps.length} steps${also}, ${milliseconds(total).trim()} until the program ran`,
+    );
   }
   return lines.join("\n");
 }

@@ -1,0 +1,173 @@
+import { randomBytes } from "node:crypto";
+import { messageOf } from "../base/error.ts";
+import { DEFAULT_DEVICE_RULES } from "../cgroups/devices.ts";
+import { CLONE } from "../kernel/flags.ts";
+import type { RestOfPlan } from "../launch/compile.ts";
+import type { Launched, ReadyLaunch } from "../launch/launcher.ts";
+import { planReadyLaunch } from "../launch/ready-plan.ts";
+import { allocateRange } from "../namespaces/id-range.ts";
+import type { NamespacePlan } from "../namespaces/namespaces.ts";
+import { planInterfaces } from "../network/link-operations.ts";
+import type { EngineContext } from "./context.ts";
+import { isForeignRuntime } from "./runtime/find-runtime.ts";
+import type { ContainerSpec } from "./types.ts";
+
+/** A container's beginning that nobody has asked for yet: its ID, its ids, its groups and namespaces, two processes that wait. */
+export interface ReadyContainer {
+  readonly id: string;
+  readonly idBase: number;
+  readonly launch: ReadyLaunch;
+}
+
+/** The namespaces of a container that nothing else was asked for. */
+export const READY_NAMESPACES: bigint =
+  CLONE.NEWNS | CLONE.NEWUSER | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWNET;
+
+/** New ones are made when the one that was taken has begun its work: there are never many processors. */
+const REFILL_AFTER_MS = 30;
+/** After a failure: what is in the way (too many namespaces, no memory) seldom goes at once. */
+const RETRY_AFTER_MS = 30_000;
+/** How long one is kept for a container that was created and not started. */
+const KEEP_CLAIMED_MS = 10_000;
+
+/**
+ * A few beginnings, each for the next container that is created. They end with the engine and leave nothing but empty cgroups,
+ * which the next engine removes as it does those of starts that were cut off (recover.ts).
+ */
+export class ReadyContainers {
+  private readonly size: number;
+  private readonly waiting: ReadyContainer[] = [];
+  private readonly claimed = new Map<string, { ready: ReadyContainer; timer: NodeJS.Timeout }>();
+  private timer: NodeJS.Timeout | undefined;
+  private context: EngineContext | undefined;
+
+  /** @param size how many wait; 0: none is ever made */
+  constructor(size: number) {
+    this.size = size;
+  }
+
+  /** Makes the first soon. */
+  begin(context: EngineContext): void {
+    this.context = context;
+    this.refill(REFILL_AFTER_MS);
+  }
+
+  /** Those that are accounted for: the IDs in whose groups there are processes of no container's. */
+  get ids(): string[] {
+    return [...this.waiting, ...[...this.claimed.values()].map(({ ready }) => ready)].map(
+      ({ id }) => id,
+    );
+  }
+
+  get idBases(): number[] {
+    return this.waiting.map(({ idBase }) => idBase);
+  }
+
+  /** One for a container that is being created; it is dropped when it is not taken soon. */
+  claim(): { readonly id: string; readonly idBase: number } | undefined {
+    this.removeEnded();
+    this.refill(REFILL_AFTER_MS);
+    const ready = this.waiting.shift();
+    if (ready === undefined) return undefined;
+    const timer = setTimeout(() => void this.drop(ready.id), KEEP_CLAIMED_MS);
+    timer.unref();
+    this.claimed.set(ready.id, { ready, timer });
+    return ready;
+  }
+
+  /** Starts a container by what was claimed for it; undefined when there is nothing, or it cannot go on. Its lock is held. */
+  async goOn(id: string, rest: () => RestOfPlan): Promise<Launched | undefined> {
+    const found = this.claimed.get(id);
+    if (!found) return undefined;
+    this.claimed.delete(id);
+    clearTimeout(found.timer);
+    const going = found.ready.launch.goOn(rest());
+    if (going === undefined) await this.context?.cgroups.end(id);
+    return going;
+  }
+
+  /** Ends one that was claimed; what is not there is fine. */
+  async drop(id: string): Promise<void> {
+    await this.context?.lock.hold(id, () => this.release(id));
+  }
+
+  /** The same for who holds the container's lock. */
+  async release(id: string): Promise<void> {
+    const found = this.claimed.get(id);
+    if (!found) return;
+    this.claimed.delete(id);
+    clearTimeout(found.timer);
+    await this.end(found.ready);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.timer);
+    const waiting = this.waiting.splice(0);
+    await Promise.all([...this.claimed.keys()].map((id) => this.drop(id)));
+    await Promise.all(waiting.map((ready) => this.end(ready)));
+    this.context = undefined;
+  }
+
+  private async end({ id, launch }: ReadyContainer): Promise<void> {
+    launch.drop();
+    await this.context?.cgroups.end(id);
+  }
+
+  private refill(afterMs: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.fill(), afterMs);
+    this.timer.unref();
+  }
+
+  private fill(): void {
+    const { context } = this;
+    if (!context) return;
+    this.removeEnded();
+    if (this.waiting.length >= this.size) return;
+    try {
+      this.waiting.push(prepareContainer(context, this.idBases));
+      this.refill(0);
+    } catch (error) {
+      console.error(`tiffin: no container is made ready ahead: ${messageOf(error)}`);
+      this.refill(RETRY_AFTER_MS);
+    }
+  }
+
+  private removeEnded(): void {
+    const ended = this.waiting.filter(({ launch }) => launch.ended !== undefined);
+    for (const ready of ended) {
+      this.waiting.splice(this.waiting.indexOf(ready), 1);
+      void this.end(ready);
+    }
+  }
+}
+
+function prepareContainer(context: EngineContext, taken: readonly number[]): ReadyContainer {
+  const id = randomBytes(32).toString("hex");
+  const used = new Set([...context.containers.all().map(({ idBase }) => idBase), ...taken]);
+  const idBase = allocateRange(used, context.id);
+  const plan = planReadyLaunch({
+    cloneFlags: READY_NAMESPACES,
+    cgroup: context.cgroups.plan({
+      containerId: id,
+      resources: {},
+      deviceRules: DEFAULT_DEVICE_RULES,
+    }),
+    idBase,
+    interfaces: planInterfaces([]),
+  });
+  return { id, idBase, launch: context.launcher.prepare(plan, `tiffin-${id.slice(0, 8)}`) };
+}
+
+/** Whether a container can begin as one that is ready. */
+export function canBeReady(spec: ContainerSpec, namespaces: NamespacePlan): boolean {
+  return (
+    namespaces.cloneFlags === READY_NAMESPACES &&
+    namespaces.joins.length === 0 &&
+    namespaces.userNamespace === "own" &&
+    namespaces.networkPath === undefined &&
+    spec.cgroupParent === "" &&
+    (spec.resources.cpuRealtimeRuntimeMicroseconds ?? 0) === 0 &&
+    !isForeignRuntime(spec.runtime)
+  );
+}
