@@ -11,18 +11,28 @@ import {
   waitUntilAnswers,
 } from "./engine.ts";
 import { removeGroup } from "./own-cgroups.ts";
+import type { OwnNetwork } from "./own-network.ts";
 import { childrenOf, killWhatNames } from "./processes.ts";
 import { busyboxArchive, scratch } from "./scratch.ts";
 
-/** A dockerd of our own, beside any that the machine runs: without a bridge and firewall rules, for all runs have no network. */
-export function dockerEngine(): Engine {
-  const directory = join(scratch(), "docker");
+/**
+ * A dockerd of our own, beside any that the machine runs. In a network namespace of its own it has its bridge and its firewall
+ * rules; on the host it has neither, for then all runs have no network.
+ */
+export function dockerEngine(network?: OwnNetwork): Engine {
+  const place = network === undefined ? "docker" : "docker-net";
+  const directory = join(scratch(), place);
   const host = `unix://${join(directory, "docker.sock")}`;
-  const group = `tiffin-bench-docker.${process.pid}`;
+  const group = `tiffin-bench-${place}.${process.pid}`;
   let daemon: Bun.Subprocess | undefined;
   const engine: Engine = {
     name: "docker",
-    obstacle: missingPrograms("dockerd", "containerd", "docker"),
+    obstacle: missingPrograms(
+      "dockerd",
+      "containerd",
+      "docker",
+      ...(network === undefined ? [] : ["iptables"]),
+    ),
     client: ["docker"],
     environment: { DOCKER_HOST: host },
     runOptions: [],
@@ -34,12 +44,13 @@ export function dockerEngine(): Engine {
       mkdirSync(directory);
       const started = Bun.spawn(
         [
+          ...(network?.enter ?? []),
           "dockerd",
           "-H",
           host,
           ...places(directory),
           `--cgroup-parent=/${group}`,
-          ...WITHOUT_NETWORK,
+          ...(network === undefined ? WITHOUT_NETWORK : []),
         ],
         {
           stdio: ["ignore", "ignore", openSync(join(directory, "log"), "a")],

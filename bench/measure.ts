@@ -11,6 +11,8 @@ export interface Bench {
   runs(initial: number): number;
   /** A line of progress. */
   tell(text: string): void;
+  /** What a reader of the figures must know. */
+  remark(text: string): void;
 }
 
 /** Something that is measured by itself: `--only NAME`. */
@@ -32,7 +34,10 @@ export async function takeTurns(
   bench.tell(`${row.title}: ${[...turns.keys()].join(", ")}, ${runs} runs`);
   for (let run = -1; run < runs; run++) {
     for (const [contender, turn] of turns) {
-      const value = await turn();
+      const value = await turn().catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new Error(`${contender}: ${reason}`, { cause: error });
+      });
       if (run >= 0) bench.results.record(row, contender, value);
     }
   }

@@ -1,6 +1,6 @@
 import { type Sample, summarize } from "./statistics.ts";
 
-export type Unit = "ms" | "kB" | "s" | "%";
+export type Unit = "ms" | "µs" | "kB" | "s" | "%" | "Gbit/s";
 
 /** One line of the table: one thing, measured for each contender that has it. */
 export interface Row {

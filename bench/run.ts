@@ -22,6 +22,11 @@ import { logMeasure } from "./log-measure.ts";
 import { manyMeasure } from "./many-measure.ts";
 import type { Bench, Measure } from "./measure.ts";
 import { memoryMeasure } from "./memory-measure.ts";
+import { networkCommandMeasures } from "./network-command-measures.ts";
+import { networkPortsMeasure } from "./network-ports-measure.ts";
+import { networkRateMeasure } from "./network-rate-measure.ts";
+import { networkStartMeasure } from "./network-start-measure.ts";
+import { networkTrafficMeasures } from "./network-traffic-measures.ts";
 import { ociMeasure } from "./oci-measure.ts";
 import { podmanEngine } from "./podman-engine.ts";
 import { type Circumstances, reportText, withReport } from "./report.ts";
@@ -44,6 +49,11 @@ const measures: readonly Measure[] = [
   imagesMemoryMeasure,
   imagesListMeasure,
   manyMeasure,
+  ...networkCommandMeasures,
+  networkStartMeasure,
+  ...networkTrafficMeasures,
+  networkPortsMeasure,
+  networkRateMeasure,
 ];
 
 const { values: given } = parseArgs({
@@ -69,6 +79,7 @@ async function main(): Promise<void> {
     results,
     runs: (initial) => (given.runs === undefined ? initial : Number(given.runs)),
     tell: (text) => console.error(`bench: ${text}`),
+    remark: (text) => remarks.push(text),
   };
   for (const measure of chosen) await attempt(measure, bench, remarks);
   const circumstances: Circumstances = {

@@ -1,41 +1,12 @@
+import { atMost, type Figure, ratio, type Target } from "./target.ts";
+import { networkTargets } from "./network-targets.ts";
 import type { Results } from "./results.ts";
-
-/** What the measurements are held against. */
-export interface Target {
-  readonly text: string;
-  /** The measured figure, or undefined when it cannot be formed from what was measured. */
-  readonly figure: (results: Results) => Figure | undefined;
-}
-
-interface Figure {
-  readonly value: number;
-  readonly limit: number;
-  /** How both are written. */
-  readonly digits: number;
-  readonly unit: string;
-}
 
 export interface Verdict {
   readonly text: string;
   readonly verdict: "pass" | "miss" | "not measured";
   /** "0.055, limit 0.125". */
   readonly figures: string;
-}
-
-function ratio(row: string, to: string, limit: number): Target["figure"] {
-  return (results) => {
-    const mine = results.median(row, "tiffin");
-    const other = results.median(row, to);
-    if (mine === undefined || other === undefined) return undefined;
-    return { value: mine / other, limit, digits: 3, unit: "" };
-  };
-}
-
-function atMost(row: string, limit: number, unit: string): Target["figure"] {
-  return (results) => {
-    const value = results.median(row, "tiffin");
-    return value === undefined ? undefined : { value, limit, digits: 1, unit };
-  };
 }
 
 /** The whole command beside the low-level runtime: twice its time, and the client's own start. */
@@ -147,6 +118,7 @@ export const targets: readonly Target[] = [
   },
   { text: "the 200th start: at most 1.5 × the 1st", figure: growth },
   { text: "CPU speed lost in a container: under 1 %", figure: lostSpeed },
+  ...networkTargets,
 ];
 
 export function judge(results: Results): Verdict[] {

@@ -10,6 +10,7 @@ import {
   waitUntilAnswers,
 } from "./engine.ts";
 import { removeGroup } from "./own-cgroups.ts";
+import type { OwnNetwork } from "./own-network.ts";
 import { killWhatNames } from "./processes.ts";
 import { busyboxArchive, scratch } from "./scratch.ts";
 
@@ -21,8 +22,8 @@ const checkout = join(project, "bin/tiffin");
  * Tiffin's release executable, built when it is missing. `remarks` gets what a reader of the figures must know: that they are
  * those of the sources run by Bun, or of an executable older than the sources.
  */
-export function tiffinEngine(remarks: string[]): Engine {
-  const directory = join(scratch(), "tiffin");
+export function tiffinEngine(remarks: string[], network?: OwnNetwork): Engine {
+  const directory = join(scratch(), network === undefined ? "tiffin" : "tiffin-net");
   const run = join(directory, "run");
   let daemon: Bun.Subprocess | undefined;
   const engine: Engine = {
@@ -42,7 +43,7 @@ export function tiffinEngine(remarks: string[]): Engine {
     start: async () => {
       mkdirSync(directory);
       // A session of its own: Ctrl-C is for the bench, which then removes the containers first.
-      const started = Bun.spawn([...engine.client, "engine"], {
+      const started = Bun.spawn([...(network?.enter ?? []), ...engine.client, "engine"], {
         env: { ...process.env, ...engine.environment },
         stdio: ["ignore", "ignore", openSync(join(directory, "log"), "a")],
         detached: true,

@@ -26,7 +26,7 @@ export async function askUpstreams(
   upstreams: readonly Upstream[],
   timeoutMs: number = TIMEOUT_MS,
 ): Promise<Buffer | undefined> {
-  const reachable = upstreams.filter(({ address }) => ipVersion(address) !== 0);
+  const reachable = upstreams.filter(({ address }) => versionOf(address) !== 0);
   if (reachable.length === 0) return undefined;
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), timeoutMs);
@@ -36,6 +36,11 @@ export async function askUpstreams(
     clearTimeout(timer);
     stop.abort();
   }
+}
+
+/** Of an address that may name its interface: fe80::1%eth0. */
+function versionOf(address: string): 0 | 4 | 6 {
+  return ipVersion(address.replace(/%.*/, ""));
 }
 
 function firstGood(asked: readonly Promise<Buffer | undefined>[]): Promise<Buffer | undefined> {
@@ -72,7 +77,8 @@ function askByDatagram(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket(ipVersion(address) === 6 ? "udp6" : "udp4");
+    const socket = createSocket(versionOf(address) === 6 ? "udp6" : "udp4");
+    let again: ReturnType<typeof setInterval> | undefined;
     const finish = (answer?: Buffer): void => {
       clearInterval(again);
       signal.removeEventListener("abort", onAbort);
@@ -86,17 +92,20 @@ function askByDatagram(
     };
     const onAbort = (): void => finish();
     const send = (): void => {
-      socket.send(asked, port, address, (error) => {
+      socket.send(asked, (error) => {
         if (error) finish();
       });
     };
-    const again = setInterval(send, AGAIN_MS);
     signal.addEventListener("abort", onAbort);
     socket.on("error", () => finish());
-    socket.on("message", (bytes, from) => {
-      if (from.port === port && from.address === address && isAnswerTo(bytes, asked)) finish(bytes);
+    socket.on("message", (bytes) => {
+      if (isAnswerTo(bytes, asked)) finish(bytes);
     });
-    send();
+    // From then on the kernel lets in what the server sends alone, and tells when nobody is there.
+    socket.connect(port, address, () => {
+      again = setInterval(send, AGAIN_MS);
+      send();
+    });
   });
 }
 
