@@ -22,9 +22,9 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
       return syscallRaw && ((fd, operation) => syscallRaw("flock", fd, operation));
     },
     ...ownProcess,
-    runEngine: async (places) => {
+    runEngine: async (places, settings) => {
       const { runEngine } = await import("./serve.ts");
-      return runEngine(places, { command: ownCommand(), version: packageJson.version });
+      return runEngine(places, settings, { command: ownCommand(), version: packageJson.version });
     },
   };
   return runProgram(words, world);

@@ -7,6 +7,7 @@ import { invalidArgument, messageOf, isTiffinError } from "./base/error.ts";
 import { type EngineSettings, openEngine } from "./engine/open-engine.ts";
 import { restWhenIdle } from "./engine/rest-when-idle.ts";
 import type { Places } from "./engine/types.ts";
+import { parseFirewallPolicy } from "./network/firewall-policy.ts";
 
 /** EX_TEMPFAIL of sysexits.h: another engine has these places. Who starts engines waits for that one to answer. */
 const EXIT_PLACES_TAKEN = 75;
@@ -25,9 +26,13 @@ export interface Self {
  * Runs an engine in the foreground until SIGTERM or SIGINT; containers go on without it. Resolves to the exit status.
  * This and main.ts are the wiring: nothing else imports the engine, the API and the command line.
  */
-export async function runEngine(places: Places, self: Self): Promise<number> {
+export async function runEngine(
+  places: Places,
+  settings: { readonly firewall?: string },
+  self: Self,
+): Promise<number> {
   try {
-    const engine = await openEngine(places, engineSettings(process.env));
+    const engine = await openEngine(places, engineSettings(process.env, settings));
     mkdirSync(dirname(places.socket), { recursive: true });
     const api = await serveApi(engine, {
       listen: places.socket,
@@ -51,9 +56,13 @@ export async function runEngine(places: Places, self: Self): Promise<number> {
 }
 
 /** @throws invalid-argument */
-function engineSettings({ TIFFIN_READY: ready }: NodeJS.ProcessEnv): EngineSettings {
-  if (ready === undefined) return {};
-  if (/^\d{1,2}$/.test(ready)) return { readyContainers: Number(ready) };
+function engineSettings(
+  { TIFFIN_READY: ready }: NodeJS.ProcessEnv,
+  { firewall }: { readonly firewall?: string },
+): EngineSettings {
+  const policy = firewall === undefined ? {} : { firewall: parseFirewallPolicy(firewall) };
+  if (ready === undefined) return policy;
+  if (/^\d{1,2}$/.test(ready)) return { ...policy, readyContainers: Number(ready) };
   throw invalidArgument(
     `Cannot use TIFFIN_READY=${ready}: it is not a number from 0 to 99`,
     "It says how many containers are begun before anyone asks for them; 2 without it",

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
+import type { FirewallState } from "../engine/networks/network-verbs.ts";
 import type { Container } from "../engine/types.ts";
 import { knownRuntimes, OWN_RUNTIME } from "../engine/runtime/find-runtime.ts";
 import { type ApiVersion, isAtLeast } from "./api-version.ts";
@@ -67,6 +68,7 @@ export function readInfo(request: ApiRequest): JsonReply {
     InitCommit: commit,
     SecurityOptions: ["name=seccomp,profile=builtin", "name=userns", "name=cgroupns"],
     CDISpecDirs: [],
+    FirewallBackend: firewallBackend(engine.networks.firewall()),
     Warnings: warnings(engine),
   });
 }
@@ -100,7 +102,7 @@ function limitSupport(limits: Limits, version: ApiVersion): Record<string, boole
 }
 
 /** What docker warns of, where the user can do something about it. */
-function warnings({ limits, host }: Engine): string[] | null {
+function warnings({ limits, host, networks }: Engine): string[] | null {
   const isV2 = host.cgroupVersion === 2;
   const throttle = (v2: string, v1: string): string =>
     isV2 ? `io.max (${v2})` : `blkio throttle.${v1}`;
@@ -123,7 +125,25 @@ function warnings({ limits, host }: Engine): string[] | null {
     .filter(([isThere]) => !isThere)
     .map(([, what]) => `WARNING: No ${what} support`);
   if (!host.ipv4Forwarding) all.push("WARNING: IPv4 forwarding is disabled");
+  all.push(...firewallWarnings(networks.firewall()));
   return all.length === 0 ? null : all;
+}
+
+/** docker's field of the same name; the policy and the table are ours. */
+function firewallBackend({ inForce, table }: FirewallState): Record<string, unknown> {
+  const isKernel = inForce !== "none";
+  return {
+    Driver: isKernel ? "nftables" : "none",
+    Info: [["Policy", inForce], ...(isKernel ? [["Table", `inet ${table}`]] : [])],
+  };
+}
+
+function firewallWarnings({ policy, inForce, obstacle }: FirewallState): string[] {
+  if (inForce !== "none") return [];
+  const why = policy === "none" ? "The firewall's policy is none" : obstacle;
+  return [
+    `WARNING: ${why}: published ports are passed on by the engine, and containers do not reach other hosts`,
+  ];
 }
 
 /** A switch of the bridge's netfilter module, which may not be loaded. */

@@ -28,5 +28,6 @@ export function fixtureNetworks(engineId: string): NetworkVerbs {
     members: () => [],
     trace: () => ({ steps: [], verdict: "not published", reason: "", hint: "" }),
     bridgeName: () => "tiffin0",
+    firewall: () => ({ policy: "docker", inForce: "docker", table: "tiffin", obstacle: "" }),
   };
 }

@@ -20,11 +20,10 @@ export interface World {
   /** Ends the command at once, whatever is under way. */
   exit(status: number): void;
   /** Runs an engine in this process until it is told to end; resolves to the exit status. */
-  readonly runEngine: (places: {
-    readonly root: string;
-    readonly run: string;
-    readonly socket: string;
-  }) => Promise<number>;
+  readonly runEngine: (
+    places: { readonly root: string; readonly run: string; readonly socket: string },
+    settings: { readonly firewall?: string },
+  ) => Promise<number>;
 }
 
 export type SystemCall = (fd: number, request: number, argument: Uint8Array) => number;

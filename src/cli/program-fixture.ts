@@ -28,8 +28,8 @@ export async function testProgram(
     flock: async () => undefined,
     onSignal: () => undefined,
     exit: () => undefined,
-    runEngine: async (places) => {
-      out += JSON.stringify(places);
+    runEngine: async (places, settings) => {
+      out += JSON.stringify({ ...places, ...settings });
       return 0;
     },
   };

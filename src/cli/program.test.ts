@@ -70,6 +70,16 @@ describe("the command line as a whole", () => {
       '{"root":"/r","run":"/x","socket":"/s"}',
     );
   });
+
+  test("the engine gets its firewall's policy", async () => {
+    const engine = ["--root", "/r", "--run", "/x", "--host", "unix:///s", "engine"];
+    expect((await run(...engine, "--firewall", "host")).out).toBe(
+      '{"root":"/r","run":"/x","socket":"/s","firewall":"host"}',
+    );
+    expect((await run(...engine, "--help")).out).toContain("--firewall string");
+    expect((await run(...engine, "--frob")).error).toContain("unknown flag: --frob");
+    expect((await run(...engine, "x")).error).toContain("'tiffin engine' accepts no arguments");
+  });
 });
 
 test("every command describes itself, and no flag's letter is taken twice", async () => {

@@ -1,6 +1,7 @@
 import { ApiClient } from "../api/client.ts";
 import type { ChosenPlaces, Command, Context, OperandCount, World } from "./command.ts";
 import { find, type Found, NOUNS } from "./command-table.ts";
+import { runEngineCommand } from "./engine-command.ts";
 import { describe, ENGINE_FAILED, exitStatusOf, failure } from "./failure.ts";
 import { choosePlaces, GLOBAL_FLAGS, versionFlag } from "./global-flags.ts";
 import { type Arguments, GrammarError, parse, type Parsed } from "./grammar.ts";
@@ -33,40 +34,11 @@ async function dispatch(words: readonly string[], world: World): Promise<number>
   }
   const [first] = given.operands;
   if (first === undefined) return showRootHelp(world, []);
-  if (first === "engine") return runEngine(given.operands.slice(1), given, world);
+  if (first === "engine") return runEngineCommand(given.operands.slice(1), given, world);
   if (first === "help") return showHelpFor(given.operands.slice(1), world);
   const found = find(given.operands);
   if (found === undefined) return showNounOrFail(given.operands, world);
   return runCommand(found, choosePlaces(given, world.environment), world);
-}
-
-const ENGINE_HELP = `Usage:  tiffin [OPTIONS] engine
-
-Run the engine in the foreground: --root, --run and --host say where
-`;
-
-async function runEngine(
-  words: readonly string[],
-  given: Arguments,
-  world: World,
-): Promise<number> {
-  if (words.includes("--help")) {
-    await world.output.out(ENGINE_HELP);
-    return 0;
-  }
-  if (words.length > 0) {
-    throw failure(
-      `tiffin: 'tiffin engine' accepts no arguments\n\nUsage:  tiffin [OPTIONS] engine\n\nRun 'tiffin engine --help' for more information`,
-    );
-  }
-  const { root, run, defaultHost } = choosePlaces(given, world.environment);
-  const endpoint = parseHost(defaultHost);
-  if (!("path" in endpoint)) {
-    throw failure(
-      `tiffin: Cannot serve on ${defaultHost}\nhint: The engine listens on a unix socket: unix:///PATH`,
-    );
-  }
-  return world.runEngine({ root, run, socket: endpoint.path });
 }
 
 function parseGlobals(words: readonly string[]): Parsed {

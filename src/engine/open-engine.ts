@@ -13,6 +13,7 @@ import { LayerStore } from "../layers/layer-store.ts";
 import { startLogCompressor } from "../logs/index.ts";
 import { resumeRestarts } from "./automatic-restart.ts";
 import { readBoot, recordBoot } from "./boot.ts";
+import type { FirewallPolicy } from "../network/firewall-policy.ts";
 import { VolumeStore } from "../volumes/index.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { CpuSamples } from "./container-stats.ts";
@@ -27,6 +28,7 @@ import { trashDirectory } from "./discard-directory.ts";
 import { EventHub } from "./event-hub.ts";
 import { ExecTable } from "./exec-table.ts";
 import { ExecTimings } from "./exec-timings.ts";
+import { settleFirewall } from "./firewall-setting.ts";
 import { watchHealth } from "./health/container-health.ts";
 import { HealthMonitors } from "./health/health-monitors.ts";
 import { HealthTable } from "./health/health-table.ts";
@@ -47,6 +49,8 @@ import { WaiterList } from "./wait-container.ts";
 export interface EngineSettings {
   /** How many containers are begun before anyone asks for them (ready-containers.ts). */
   readonly readyContainers?: number;
+  /** Who decides about published ports; undefined: as it was last said for these places. */
+  readonly firewall?: FirewallPolicy;
 }
 
 const READY_CONTAINERS = 2;
@@ -67,6 +71,7 @@ export async function openEngine(places: Places, settings: EngineSettings = {}):
   openReserve(places);
   const database = openDatabase(join(places.root, "state.db"));
   const id = engineId(database);
+  const firewall = settleFirewall(database, settings.firewall);
   const containers = new ContainerTable(database);
   const cgroups = new CgroupDriver(
     id,
@@ -99,7 +104,7 @@ export async function openEngine(places: Places, settings: EngineSettings = {}):
     waiters: new WaiterList(),
     volumes: new VolumeStore(places.root, database),
     volumeUse: new VolumeUse(),
-    networks: new NetworkState(database, id, places),
+    networks: new NetworkState(database, id, { places, firewall }),
     lock: new KeyedLock(),
     processes: new Map(),
     cpuSamples: new CpuSamples(),

@@ -12,6 +12,7 @@ import { watchExec } from "./exec-container.ts";
 import { thawContainer } from "./freeze-container.ts";
 import { resumeHealth } from "./health/container-health.ts";
 import { settlePorts } from "./networks/change-ports.ts";
+import { keepFirewall } from "./networks/keep-firewall.ts";
 import { applyRate } from "./networks/limit-rate.ts";
 import {
   recoverAttachments,
@@ -52,6 +53,7 @@ export async function recover(context: EngineContext): Promise<void> {
     else if (exec.spec.isHealthCheck) context.execs.delete(exec.id);
   }
   await attempt("set the firewall", async () => recoverFirewall(context));
+  await attempt("watch the firewall", async () => keepFirewall(context));
   await attempt("settle who is in which network", async () => settleAttachments(context));
   await attempt("remove what has no owner", () => removeStrays(context));
   await attempt("recover volumes", () => recoverVolumes(context));

@@ -52,12 +52,29 @@ export class NetlinkSocket {
     return new NetlinkSocket(fd);
   }
 
+  /** The number that the kernel knows the socket by: it stands in notices of what was changed through it. */
+  port(): number {
+    const address = Buffer.alloc(12);
+    const length = Buffer.alloc(4);
+    length.writeInt32LE(address.length);
+    // The first send has given it one, if there was any.
+    syscall("getsockname", this.fd, address, length);
+    if (address.readUInt32LE(4) === 0) {
+      syscall("bind", this.fd, kernelAddress(), address.length);
+      syscall("getsockname", this.fd, address, length);
+    }
+    return address.readUInt32LE(4);
+  }
+
   /** Sends messages that change something, in one send. @throws the first refusal: `Cannot DOING: netlink: EEXIST` */
   change(messages: readonly NetlinkMessage[], doing: string): void {
     this.send(encodeMessages(messages), doing);
+    const answers: ReceivedMessage[] = [];
+    // Of a batch each refusal is told: what is left unread would be taken for an answer to the next one.
     for (let answer = this.receive(MSG_DONTWAIT); answer; answer = this.receive(MSG_DONTWAIT)) {
-      checkAcknowledged(answer, doing);
+      answers.push(...answer);
     }
+    checkAcknowledged(answers, doing);
   }
 
   /** The one answer to one question. @throws the refusal; `details.errno` has its name */

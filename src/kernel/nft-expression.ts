@@ -59,8 +59,8 @@ export function payload(
   ]);
 }
 
-const CT = { state: 0, status: 2 } as const;
-export const CT_STATE = { established: 2, related: 4 } as const;
+const CT = { state: 0, status: 2, zone: 17 } as const;
+export const CT_STATE = { established: 2, related: 4, untracked: 64 } as const;
 /** A connection whose destination was changed: one to a published port. */
 export const CT_STATUS_DNAT = 0x20;
 
@@ -84,6 +84,32 @@ export function ctHas(key: keyof typeof CT, bits: number): Expression[] {
   ];
 }
 
+/** Lets the kernel track a packet that it was told not to: as one of the zone that all connections are in. */
+export function trackAgain(): Expression[] {
+  return [
+    constant(Buffer.alloc(2)),
+    expression("ct", [
+      [2, be32(CT.zone)],
+      [4, be32(reg(0))],
+    ]),
+  ];
+}
+
+/** Sends a copy out by an interface, to an address there. Of families ip and ip6, not inet. */
+export function duplicate(address: Uint8Array, interfaceIndex: number): Expression[] {
+  const index = Buffer.alloc(4);
+  index.writeUInt32LE(interfaceIndex);
+  const word = address.length / 4;
+  return [
+    constant(address),
+    constant(index, word),
+    expression("dup", [
+      [1, be32(reg(0))],
+      [2, be32(reg(word))],
+    ]),
+  ];
+}
+
 const COMPARE = { is: 0, differs: 1 } as const;
 
 export function compare(how: keyof typeof COMPARE, value: Uint8Array, word = 0): Expression {
@@ -102,20 +128,29 @@ export function constant(value: Uint8Array, word = 0): Expression {
   ]);
 }
 
-const FIB = { RESULT_ADDRTYPE: 3, DADDR: 2, LOCAL: 2 };
+const FIB = { RESULT_ADDRTYPE: 3, SADDR: 1, DADDR: 2, LOCAL: 2 };
 
-/** Holds when the packet is for an address of the host's. */
-export function toThisHost(): Expression[] {
+function addressType(of: number, how: keyof typeof COMPARE): Expression[] {
   const local = Buffer.alloc(4);
   local.writeUInt32LE(FIB.LOCAL);
   return [
     expression("fib", [
       [1, be32(reg(0))],
       [2, be32(FIB.RESULT_ADDRTYPE)],
-      [3, be32(FIB.DADDR)],
+      [3, be32(of)],
     ]),
-    compare("is", local),
+    compare(how, local),
   ];
+}
+
+/** Holds when the packet is for an address of the host's. */
+export function toThisHost(): Expression[] {
+  return addressType(FIB.DADDR, "is");
+}
+
+/** Holds when the packet's source is no address of the host's. */
+export function notFromThisHost(): Expression[] {
+  return addressType(FIB.SADDR, "differs");
 }
 
 /** Holds when the set has the key that begins at register 0 (`not`: has not). */

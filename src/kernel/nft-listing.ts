@@ -1,5 +1,7 @@
-import { decodeAttributes, type NetlinkMessage } from "./netlink.ts";
+import { type Attribute, decodeAttributes, type NetlinkMessage } from "./netlink.ts";
 import type { NetlinkSocket } from "./netlink-socket.ts";
+import type { Element } from "./nftables.ts";
+import { errnoOf } from "./syscall.ts";
 
 /**
  * Reads what all tables of nf_tables do with packets (linux/netfilter/nf_tables.h), those of iptables-nft among them: chains, and of
@@ -38,10 +40,16 @@ export interface ListedChain {
   readonly rules: readonly ListedRule[];
 }
 
-/** All chains of the families that routed packets go through, with their rules. @throws permission-denied, internal */
-export function listChains(socket: NetlinkSocket): ListedChain[] {
+/**
+ * All chains of the families that routed packets go through, with their rules.
+ * @param only of one table's name alone
+ * @throws permission-denied, internal
+ */
+export function listChains(socket: NetlinkSocket, only?: string): ListedChain[] {
   const rules = new Map<string, ListedRule[]>();
-  for (const { payload } of socket.dump(question(GET_RULE), "list the firewall's rules")) {
+  for (const { payload } of questionsForRules(only).flatMap((ask) =>
+    socket.dump(ask, "list the firewall's rules"),
+  )) {
     const attributes = decodeAttributes(payload, 4);
     const key = [payload[0], text(attributes.get(1)), text(attributes.get(2))].join(" ");
     const handle = attributes.get(3);
@@ -57,20 +65,72 @@ export function listChains(socket: NetlinkSocket): ListedChain[] {
     const family = FAMILIES[payload[0] ?? 0];
     const attributes = decodeAttributes(payload, 4);
     const [table, name] = [text(attributes.get(1)), text(attributes.get(3))];
-    if (family === undefined) return [];
+    if (family === undefined || (only !== undefined && table !== only)) return [];
     const base = readBase(attributes);
     const own = rules.get([payload[0], table, name].join(" ")) ?? [];
     return [{ family, table, name, ...(base ? { base } : {}), rules: own }];
   });
 }
 
-function question(type: number): NetlinkMessage {
-  return {
-    type: (SUBSYSTEM << 8) | type,
-    flags: 0,
-    body: Uint8Array.from([0, 0, 0, 0]),
-    attributes: [],
+const GET_SET_ELEMENT = 13;
+const ELEMENT = { KEY: 1, VALUE: 2, KEY_END: 10 };
+const FAMILY_NUMBER = { inet: 1, ip: 2, ip6: 10 } as const;
+
+export interface ListedSet {
+  readonly family: keyof typeof FAMILY_NUMBER;
+  readonly table: string;
+  readonly set: string;
+}
+
+/** The kernel answers with one table of a name: that of the first family, unless one is named. */
+function questionsForRules(only: string | undefined): NetlinkMessage[] {
+  if (only === undefined) return [question(GET_RULE)];
+  return Object.values(FAMILY_NUMBER).map((family) => ({
+    ...question(GET_RULE, [[1, only]]),
+    body: Uint8Array.from([family, 0, 0, 0]),
+  }));
+}
+
+/** What is in a set or a map. undefined: it is not there. */
+export function listElements(
+  socket: NetlinkSocket,
+  { family, table, set }: ListedSet,
+): Element[] | undefined {
+  const attributes: Attribute[] = [
+    [1, table],
+    [2, set],
+  ];
+  const ask = {
+    ...question(GET_SET_ELEMENT, attributes),
+    body: Uint8Array.from([FAMILY_NUMBER[family], 0, 0, 0]),
   };
+  try {
+    return socket
+      .dump(ask, `list the set ${set}`)
+      .flatMap(({ payload }) => nestedList(decodeAttributes(payload, 4).get(3)).map(readElement));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function readElement(bytes: Uint8Array): Element {
+  const attributes = decodeAttributes(bytes, 0);
+  const data = (type: number): Uint8Array | undefined => {
+    const nested = attributes.get(type);
+    return nested && decodeAttributes(nested, 0).get(1);
+  };
+  const [keyEnd, value] = [data(ELEMENT.KEY_END), data(ELEMENT.VALUE)];
+  return {
+    key: data(ELEMENT.KEY) ?? new Uint8Array(),
+    ...(keyEnd ? { keyEnd } : {}),
+    ...(value ? { value } : {}),
+  };
+}
+
+function question(type: number, attributes: readonly Attribute[] = []): NetlinkMessage {
+  const body = Uint8Array.from([0, 0, 0, 0]);
+  return { type: (SUBSYSTEM << 8) | type, flags: 0, body, attributes };
 }
 
 function readBase(attributes: ReadonlyMap<number, Uint8Array>): ListedChain["base"] {

@@ -7,7 +7,6 @@ import {
   applyChanges,
   hasTable,
   concatenate,
-  countElements,
   deleteElements,
   deleteTable,
   FIELD,
@@ -27,6 +26,7 @@ import {
   toThisHost,
   verdict,
 } from "./nft-expression.ts";
+import { listElements } from "./nft-listing.ts";
 import { decodeLink, getLink, getLinks, linkUp, newAddress, newBridge } from "./rtnetlink.ts";
 import { syscall } from "./syscall.ts";
 
@@ -97,22 +97,27 @@ describe.if(isRoot)("nf_tables", () => {
       const elements = Array.from({ length: 1000 }, (_, index) => element(8000 + index));
       applyChanges(socket, "tiffin-test", addElements("ports", elements), "add ports");
       expect(hasTable(socket, "tiffin-test")).toBeTrue();
-      expect(countElements(socket, "tiffin-test", "ports")).toBe(1000);
+      const list = { family: "inet", table: "tiffin-test", set: "ports" } as const;
+      expect(listElements(socket, list)).toHaveLength(1000);
       applyChanges(
         socket,
         "tiffin-test",
         deleteElements("ports", elements.slice(1)),
         "take ports away",
       );
-      expect(countElements(socket, "tiffin-test", "ports")).toBe(1);
+      const [left] = listElements(socket, list) ?? [];
+      expect(left?.key).toEqual(elements[0]?.key);
+      expect(left?.keyEnd).toEqual(elements[0]?.keyEnd);
+      expect(left?.value).toEqual(elements[0]?.value);
+      expect(listElements(socket, { ...list, set: "other" })).toBeUndefined();
       expect(() =>
         applyChanges(
           socket,
           "tiffin-test",
-          deleteElements("ports", elements.slice(1, 2)),
-          "take it twice",
+          elements.slice(1, 4).flatMap((gone) => deleteElements("ports", [gone])),
+          "take them twice",
         ),
-      ).toThrow(/Cannot take it twice: netlink: ENOENT/);
+      ).toThrow(/Cannot take them twice: netlink: ENOENT/);
       applyChanges(socket, "tiffin-test", [newTable, deleteTable], "remove the table");
       expect(hasTable(socket, "tiffin-test")).toBeFalse();
       socket.close();

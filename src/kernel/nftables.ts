@@ -1,4 +1,4 @@
-import { type Attribute, decodeAttributes, type NetlinkMessage, NLM_F } from "./netlink.ts";
+import { type Attribute, type NetlinkMessage, NLM_F } from "./netlink.ts";
 import type { NetlinkSocket } from "./netlink-socket.ts";
 import { errnoOf } from "./syscall.ts";
 import { be32, type Expression } from "./nft-expression.ts";
@@ -9,7 +9,7 @@ import { be32, type Expression } from "./nft-expression.ts";
  */
 
 export const NETLINK_NETFILTER = 12;
-const NFPROTO_INET = 1;
+const NFPROTO = { inet: 1, ip: 2, ip6: 10 } as const;
 const SUBSYSTEM = 10;
 const BATCH = { BEGIN: 0x10, END: 0x11 };
 const MESSAGE = {
@@ -20,7 +20,6 @@ const MESSAGE = {
   NEWRULE: 6,
   NEWSET: 9,
   NEWSETELEM: 12,
-  GETSETELEM: 13,
   DELSETELEM: 14,
 } as const;
 const SET_FLAG = { INTERVAL: 0x4, MAP: 0x8, CONCAT: 0x80 };
@@ -41,9 +40,15 @@ function message(type: number, attributes: readonly Attribute[], flags: number):
   return {
     type: (SUBSYSTEM << 8) | type,
     flags,
-    body: Uint8Array.from([NFPROTO_INET, 0, 0, 0]),
+    body: Uint8Array.from([NFPROTO.inet, 0, 0, 0]),
     attributes,
   };
+}
+
+/** The same changes to the table of that name in another family: inet has not all expressions. */
+export function inFamily(family: keyof typeof NFPROTO, changes: readonly Change[]): Change[] {
+  const body = Uint8Array.from([NFPROTO[family], 0, 0, 0]);
+  return changes.map((make) => (table) => ({ ...make(table), body }));
 }
 
 /** Makes the table, or leaves the one that is there. */
@@ -171,7 +176,7 @@ export function deleteElements(set: string, elements: readonly Element[]): Chang
   );
 }
 
-const HOOK = { prerouting: 0, forward: 2, output: 3, postrouting: 4 } as const;
+const HOOK = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 export interface BaseChain {
   readonly name: string;
@@ -238,24 +243,4 @@ export function hasTable(socket: NetlinkSocket, table: string): boolean {
     if (errnoOf(error) === "ENOENT") return false;
     throw error;
   }
-}
-
-/** How many elements a set has. @throws internal when it is not there */
-export function countElements(socket: NetlinkSocket, table: string, set: string): number {
-  const question = message(
-    MESSAGE.GETSETELEM,
-    [
-      [1, table],
-      [2, set],
-    ],
-    0,
-  );
-  let count = 0;
-  for (const { payload } of socket.dump(question, `list the set ${set}`)) {
-    const list = decodeAttributes(payload, 4).get(3) ?? new Uint8Array();
-    for (let at = 0; at + 4 <= list.length; count++) {
-      at += padded(new DataView(list.buffer, list.byteOffset + at, 2).getUint16(0, true));
-    }
-  }
-  return count;
 }

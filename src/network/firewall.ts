@@ -9,6 +9,7 @@ import {
   FIELD,
   newBaseChain,
   newSet,
+  inFamily,
   newTable,
   type SetDefinition,
 } from "../kernel/nftables.ts";
@@ -27,6 +28,8 @@ import {
   toThisHost,
   verdict,
 } from "../kernel/nft-expression.ts";
+import { OUTPUT_RAW, planAdmission, planNoAdmission, PUBLISHED, publishedIn } from "./admission.ts";
+import type { FirewallPolicy } from "./firewall-policy.ts";
 import type { Network } from "./network.ts";
 import { addressBytes, lastAddress, parseSubnet, type Subnet } from "./subnet.ts";
 
@@ -174,30 +177,66 @@ const CHAINS: readonly BaseChain[] = [
   },
 ];
 
+/** The policies that there is a table for. */
+export type TablePolicy = Exclude<FirewallPolicy, "none">;
+
+/** Where nothing is led before the host's input rules have seen it, there is no chain for it. */
+function chainsOf(policy: TablePolicy): readonly BaseChain[] {
+  if (policy === "docker") return CHAINS;
+  return [...CHAINS.filter(({ name }) => name !== "prerouting"), OUTPUT_RAW];
+}
+
 /** Makes the table anew, empty; what was in one of its name goes. */
-export function planFirewall(): Change[] {
+export function planFirewall(policy: TablePolicy): Change[] {
   return [
     newTable,
     deleteTable,
     newTable,
     ...SETS.map((set, index) => newSet(set, index + 1)),
-    ...CHAINS.flatMap(newBaseChain),
+    ...chainsOf(policy).flatMap(newBaseChain),
+    ...(policy === "host" ? planAdmission() : planNoAdmission()),
   ];
 }
 
 export function planNoFirewall(): Change[] {
-  return [newTable, deleteTable];
+  return [newTable, deleteTable, ...planNoAdmission()];
+}
+
+/** What the table of a policy has: its sets, and its chains with the number of their rules. */
+export function firewallShape(policy: TablePolicy): {
+  sets: readonly string[];
+  chains: ReadonlyMap<string, number>;
+} {
+  return {
+    sets: SETS.map(({ name }) => name),
+    chains: new Map(chainsOf(policy).map(({ name, rules }) => [name, rules.length])),
+  };
 }
 
 /** Elements by the set that they are in. */
 export type Elements = ReadonlyMap<string, readonly Element[]>;
 
-export function planAdded(elements: Elements): Change[] {
-  return [...elements].flatMap(([set, list]) => addElements(set, list));
+export function planAdded(elements: Elements, policy: TablePolicy): Change[] {
+  return [...elements].flatMap(([set, list]) => [
+    ...addElements(set, list),
+    ...planPublished(set, policy, addElements(PUBLISHED, list.map(withoutValue))),
+  ]);
 }
 
-export function planDeleted(elements: Elements): Change[] {
-  return [...elements].flatMap(([set, list]) => deleteElements(set, list));
+export function planDeleted(elements: Elements, policy: TablePolicy): Change[] {
+  return [...elements].flatMap(([set, list]) => [
+    ...deleteElements(set, list),
+    ...planPublished(set, policy, deleteElements(PUBLISHED, list.map(withoutValue))),
+  ]);
+}
+
+function planPublished(set: string, policy: TablePolicy, changes: readonly Change[]): Change[] {
+  const family = policy === "host" ? publishedIn(set) : undefined;
+  return family ? inFamily(family, changes) : [];
+}
+
+function withoutValue({ key, keyEnd }: Element): Element {
+  return { key, ...(keyEnd ? { keyEnd } : {}) };
 }
 
 /** What is to be put in and taken out to make elements of others. */
@@ -224,7 +263,8 @@ function names(elements: Elements): string[] {
   return [...elements].flatMap(([set, list]) => list.map((element) => elementName(set, element)));
 }
 
-function elementName(set: string, { key, keyEnd, value }: Element): string {
+/** The same for elements that are the same. */
+export function elementName(set: string, { key, keyEnd, value }: Element): string {
   const hex = [key, keyEnd, value].map((bytes) => Buffer.from(bytes ?? []).toString("hex"));
   return [set, ...hex].join(" ");
 }

@@ -85,8 +85,6 @@ export class HostNetwork {
       if (addresses.length > 0) {
         this.socket.change(addresses, `give the bridge ${name} its addresses`);
       }
-      // The host's own way to a published port begins at 127.0.0.1; the firewall keeps containers from that address.
-      setting(`ipv4/conf/${name}/route_localnet`, "1");
       // A container must not tell the host where to send its packets (CVE-2020-13401).
       setting(`ipv6/conf/${name}/accept_ra`, "0");
     } catch (error) {
@@ -94,6 +92,14 @@ export class HostNetwork {
       throw error;
     }
     return link;
+  }
+
+  /**
+   * Whether the host's own way to a published port may begin at 127.0.0.1. Only with a firewall that keeps containers from that
+   * address (CVE-2020-8558).
+   */
+  routeLoopback(bridge: string, isAllowed: boolean): void {
+    setting(`ipv4/conf/${bridge}/route_localnet`, isAllowed ? "1" : "0");
   }
 
   /** @throws the kernel's refusal of one of them: `Cannot DOING: netlink: EEXIST` */

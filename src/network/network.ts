@@ -7,8 +7,10 @@
  * link-operations.ts      interfaces of a start, as operations of its plan (rtnetlink, rtnetlink(7))
  * link-rate.ts            how fast they may be (tc)
  * host-network.ts         the host's bridges, routes and settings
- * firewall.ts port-elements.ts    the nf_tables table, and what goes into it
- * published-ports.ts host-port.ts loopback-forwarder.ts    which ports, who has them, and ::1
+ * firewall-policy.ts firewall.ts admission.ts port-elements.ts    the nf_tables tables, and what goes into them
+ * firewall-lack.ts        what is missing there
+ * published-ports.ts host-port.ts    which ports, and who has them
+ * port-forwarder.ts       ::1, and all ports where there is no nf_tables
  */
 
 export type NetworkDriver = "bridge" | "macvlan" | "host" | "null";

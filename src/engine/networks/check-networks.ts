@@ -94,13 +94,14 @@ function checkMissing(context: EngineContext, links: readonly Link[]): Finding[]
 
 function checkFirewall(context: EngineContext, repair: boolean): Finding[] {
   const { firewall } = context.networks;
-  if (firewall.isThere()) return [];
+  const lack = firewall.lack();
+  if (lack === "") return [];
   if (repair) firewall.makeAgain();
   return [
     {
       kind: "firewall",
       what: firewall.table,
-      problem: "the table is not in the kernel: somebody took it away",
+      problem: `${lack}: somebody took it away`,
       repaired: repair,
     },
   ];

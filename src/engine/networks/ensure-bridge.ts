@@ -38,10 +38,13 @@ export function ensureBridge(
   const { network, link } = made;
   if (known && networks.firewall.has(network.id)) return made;
   try {
-    if (!network.internal) allowForwarding({ ipv6: network.ipv6 });
     if (!networks.firewall.has(network.id)) {
       networks.firewall.add(network.id, networkElements(network, name));
     }
+    // Without the firewall nothing would keep networks apart.
+    const isLed = networks.firewall.inForce !== "none";
+    if (isLed && !network.internal) allowForwarding({ ipv6: network.ipv6 });
+    networks.host.routeLoopback(name, isLed);
   } catch (error) {
     if (!known) networks.host.deleteLink(link.index);
     throw error;

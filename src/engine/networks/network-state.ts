@@ -1,7 +1,9 @@
+import type { TiffinError } from "../../base/error.ts";
 import type { Database } from "../../base/database.ts";
 import { AddressAllocator } from "../../network/address-allocator.ts";
 import { HostNetwork } from "../../network/host-network.ts";
-import { LoopbackForwarder } from "../../network/loopback-forwarder.ts";
+import type { FirewallPolicy } from "../../network/firewall-policy.ts";
+import { PortForwarder } from "../../network/port-forwarder.ts";
 import type { Attachment, Endpoint, Network, PublishedPort } from "../../network/network.ts";
 import { portElements } from "../../network/port-elements.ts";
 import { NetworkTable } from "../../network/network-table.ts";
@@ -26,16 +28,21 @@ export class NetworkState {
   readonly firewall: Firewall;
   /** What containers are told of names. */
   readonly names: NameService = new NameService();
-  readonly forwarder: LoopbackForwarder = new LoopbackForwarder();
+  readonly forwarder: PortForwarder = new PortForwarder();
   /** The engine's own part in names on the host: "" in the default place. */
   readonly suffix: string;
   private readonly allocators = new Map<string, AddressAllocator[]>();
+  private readonly ends: (() => void)[] = [];
   private openHost: HostNetwork | undefined;
 
-  constructor(database: Database, engineId: string, places: Places) {
+  constructor(
+    database: Database,
+    engineId: string,
+    { places, firewall }: { places: Places; firewall: FirewallPolicy },
+  ) {
     this.table = new NetworkTable(database, engineId);
     this.suffix = places.root === DEFAULT_ROOT ? "" : `-${engineId.slice(0, 8)}`;
-    this.firewall = new Firewall(`tiffin${this.suffix}`);
+    this.firewall = new Firewall(`tiffin${this.suffix}`, firewall, tellObstacle);
   }
 
   /** @throws permission-denied and others: the kernel gives no socket for it */
@@ -84,13 +91,30 @@ export class NetworkState {
       return;
     }
     this.firewall.replace(id, portElements(to.endpoint, to.ports));
-    this.forwarder.open(id, to.endpoint, to.ports);
+    this.passOn(id, to.endpoint, to.ports);
+  }
+
+  /** What the kernel does not lead, the engine passes on. */
+  passOn(id: string, endpoint: Endpoint, ports: readonly PublishedPort[]): void {
+    const where = this.firewall.inForce === "none" ? "everywhere" : "loopback";
+    this.forwarder.open(id, { endpoint, ports, where });
+  }
+
+  onClose(end: () => void): void {
+    this.ends.push(end);
   }
 
   close(): void {
+    for (const end of this.ends) end();
     this.names.close();
     this.forwarder.closeAll();
     this.openHost?.close();
     this.firewall.close();
   }
+}
+
+function tellObstacle({ message, hint }: TiffinError): void {
+  console.error(
+    `tiffin: ${message}: the engine passes on what comes for published ports, and containers do not reach other hosts${hint === undefined ? "" : `\n${hint}`}`,
+  );
 }

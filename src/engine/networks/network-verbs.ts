@@ -1,3 +1,4 @@
+import type { FirewallPolicy } from "../../network/firewall-policy.ts";
 import type { Attachment, Endpoint, Network, Protocol } from "../../network/network.ts";
 import type { PortTrace } from "../../network/port-trace.ts";
 import type { EngineContext } from "../context.ts";
@@ -31,6 +32,18 @@ export interface NetworkVerbs {
   trace(asked: { port: number; protocol: Protocol }): PortTrace;
   /** Name of the network's bridge on the host. */
   bridgeName(network: Network): string;
+  firewall(): FirewallState;
+}
+
+export interface FirewallState {
+  /** What was asked for. */
+  readonly policy: FirewallPolicy;
+  /** What holds. */
+  readonly inForce: FirewallPolicy;
+  /** Of nf_tables. */
+  readonly table: string;
+  /** Why nf_tables is not to be had; "": it is. */
+  readonly obstacle: string;
 }
 
 export function networkVerbs(context: EngineContext): NetworkVerbs {
@@ -49,5 +62,9 @@ export function networkVerbs(context: EngineContext): NetworkVerbs {
     members: (id) => networks.membersOf(id),
     trace: (asked) => tracePublishedPort(context, asked),
     bridgeName: (network) => networks.bridgeName(network),
+    firewall: () => {
+      const { policy, inForce, table, obstacle } = networks.firewall;
+      return { policy, inForce, table, obstacle };
+    },
   };
 }

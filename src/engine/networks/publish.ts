@@ -1,6 +1,7 @@
 import { ephemeralPorts, hostObstacle } from "../../network/host-port.ts";
 import type { Endpoint, Network, PublishedPort } from "../../network/network.ts";
 import { keptPorts } from "../../network/port-changes.ts";
+import { refuseUnforwardable } from "../../network/port-forwarder.ts";
 import { ANY_ADDRESS } from "../../network/port-elements.ts";
 import {
   choosePorts,
@@ -53,7 +54,9 @@ export function portsFor(
       containerObstacle(context, candidate, { id, ports: kept }) ??
       hostObstacle(withoutOwn(candidate, current)),
   };
-  return choosePorts(missing, choice, kept);
+  const ports = choosePorts(missing, choice, kept);
+  if (context.networks.firewall.inForce === "none") refuseUnforwardable(ports);
+  return ports;
 }
 
 /** At an address where the container has the port already, the engine itself may listen for it (at ::1). */

@@ -66,16 +66,20 @@ export function recoverFirewall(context: EngineContext): void {
   for (const network of present) {
     networks.firewall.expect(network.id, networkElements(network, networks.bridgeName(network)));
   }
-  for (const [id, { endpoints, ports }] of networks.attachments) {
+  const led = [...networks.attachments].flatMap(([id, { endpoints, ports }]) => {
     const container = containers.withId(id);
     const way = endpoints.find(({ isDefault }) => isDefault);
-    if (container && isRunning(container) && way && ports.length > 0) {
-      networks.firewall.expect(id, portElements(way, ports));
-      networks.forwarder.open(id, way, ports);
-    }
-  }
-  if (present.length > 0) networks.firewall.makeAgain();
+    return container && isRunning(container) && way && ports.length > 0 ? [{ id, way, ports }] : [];
+  });
+  for (const { id, way, ports } of led) networks.firewall.expect(id, portElements(way, ports));
+  const isWanted = present.length > 0 && networks.firewall.policy !== "none";
+  if (isWanted) networks.firewall.makeAgain();
   else networks.firewall.discard();
+  const isLed = networks.firewall.inForce !== "none";
+  for (const network of present) {
+    networks.host.routeLoopback(networks.bridgeName(network), isLed);
+  }
+  for (const { id, way, ports } of led) networks.passOn(id, way, ports);
 }
 
 /** When the engine ends with nothing running, an engine in other than the default places takes all of its own from the host. */

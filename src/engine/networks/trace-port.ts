@@ -36,7 +36,7 @@ export function tracePublishedPort(context: EngineContext, asked: Asked): PortTr
     stopped: stoppedOwners(context, asked),
     hostListener: target ? "" : (hostListener(asked.protocol, asked.port) ?? ""),
     table: firewall.table,
-    hasTable: firewall.isThere(),
+    hasTable: firewall.lack() === "",
     forwards: readSetting(forwarding) === "1",
     walks: walks(asked, target, version),
   });

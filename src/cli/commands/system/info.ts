@@ -122,6 +122,7 @@ function serverLines(info: Info, isDebug: boolean): string[] {
     ` Experimental: ${shown(info["ExperimentalBuild"] ?? false)}`,
     ...registryLines(info["RegistryConfig"]),
     ` Live Restore Enabled: ${shown(info["LiveRestoreEnabled"] ?? false)}`,
+    ...firewallLines(info["FirewallBackend"]),
     "",
   ];
 }
@@ -187,6 +188,13 @@ function registryLines(config: unknown): string[] {
     ...listLines("Insecure Registries", insecure),
     ...listLines("Registry Mirrors", strings(field(config, "Mirrors"))),
   ];
+}
+
+function firewallLines(backend: unknown): string[] {
+  const driver = field(backend, "Driver");
+  if (driver === undefined) return [];
+  const more = pairs(field(backend, "Info")).map(([name, value]) => `  ${name}: ${value}`);
+  return [` Firewall Backend: ${shown(driver)}`, ...more];
 }
 
 function field(value: unknown, name: string): unknown {
