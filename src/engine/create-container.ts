@@ -42,7 +42,9 @@ export async function createContainer(
   const spec = withJoinedIds(context, { ...merged, mountPoints, resources });
   // Asked again under the lock; a name that is taken is no reason to fill volumes.
   if (request.name !== "") freeName(context, request.name);
-  const ready = canBeReady(spec, namespacePlan(context, spec)) ? context.ready.claim() : undefined;
+  const ready = canBeReady(spec, namespacePlan(context, spec))
+    ? context.ready.claim(spec)
+    : undefined;
   const container = newContainer(
     context,
     { ...request, spec },

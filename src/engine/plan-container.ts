@@ -12,7 +12,12 @@ import { overlayClones, type OverlayPlan, planOverlay } from "../layers/overlay-
 import { maskedPaths, READ_ONLY_PATHS } from "../namespaces/masked-paths.ts";
 import type { NamespacePlan } from "../namespaces/namespaces.ts";
 import { defaultSysctls } from "../namespaces/network.ts";
-import { type PlannedLink, planInterfaces, planLinks } from "../network/link-operations.ts";
+import {
+  type PlannedLink,
+  planInterfaces,
+  planLinks,
+  planMadeLinks,
+} from "../network/link-operations.ts";
 import { containerDirectories } from "./container-directories.ts";
 import { planContainerMounts } from "./container-mounts.ts";
 import type { StoredContainer } from "./container-table.ts";
@@ -23,6 +28,7 @@ import { logSettings } from "./log-settings.ts";
 import { commandLine } from "./merge-image-config.ts";
 import { planConfinement } from "./plan-confinement.ts";
 import { commandCandidates, processEnvironment } from "./process-environment.ts";
+import { canBeReady } from "./ready-containers.ts";
 import { isForeignRuntime } from "./runtime/find-runtime.ts";
 import { planByRuntime, type StartParts } from "./runtime/plan-runtime-container.ts";
 import { securityOptions, sysctlContext } from "./spec-security.ts";
@@ -79,10 +85,24 @@ export function planContainer(
     return { operations: () => planByRuntime(context, container, parts), inherited };
   }
   const plan = planByEngine(context, container, parts);
+  const rest = (): RestOfPlan =>
+    planRestOfLaunch({ ...plan, ...restOfNetwork(namespaces, options.links) });
   return {
     operations: () => planContainerLaunch(plan),
-    rest: () => planRestOfLaunch(plan),
+    ...(canBeReady(spec, namespaces) ? { rest } : {}),
     inherited,
+  };
+}
+
+/** Of a launch that is ready, the loopback is up, and what was made ahead is there. */
+function restOfNetwork(
+  { network }: NamespacePlan,
+  links: readonly PlannedLink[],
+): Pick<ContainerPlan, "links" | "interfaces"> {
+  const missing = links.filter(({ isMade }) => isMade !== true);
+  return {
+    links: [...planLinks(missing), ...planMadeLinks(links.filter(({ isMade }) => isMade === true))],
+    interfaces: network === "own" && missing.length > 0 ? planInterfaces(missing) : [],
   };
 }
 

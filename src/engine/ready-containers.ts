@@ -7,17 +7,25 @@ import type { Launched, ReadyLaunch } from "../launch/launcher.ts";
 import { planReadyLaunch } from "../launch/ready-plan.ts";
 import { allocateRange } from "../namespaces/id-range.ts";
 import type { NamespacePlan } from "../namespaces/namespaces.ts";
-import { planInterfaces } from "../network/link-operations.ts";
+import { type PlannedLink, planInterfaces, planLinks } from "../network/link-operations.ts";
+import type { StoredContainer } from "./container-table.ts";
 import type { EngineContext } from "./context.ts";
+import { freeEndpoint } from "./networks/make-endpoint.ts";
+import { isOnBridge, makeReadyLink, wantsPlainLink } from "./networks/ready-link.ts";
 import { isForeignRuntime } from "./runtime/find-runtime.ts";
 import type { ContainerSpec } from "./types.ts";
 
 /** A container's beginning that nobody has asked for yet: its ID, its ids, its groups and namespaces, two processes that wait. */
-export interface ReadyContainer {
+interface ReadyContainer {
   readonly id: string;
   readonly idBase: number;
   readonly launch: ReadyLaunch;
+  /** Its interface on the default bridge, until a start has taken it over. */
+  link: PlannedLink | undefined;
 }
+
+/** What a container is to have from the beginning: an interface on the default bridge, or a loopback alone. */
+type Kind = "bridge" | "loopback";
 
 /** The namespaces of a container that nothing else was asked for. */
 export const READY_NAMESPACES: bigint =
@@ -40,6 +48,8 @@ export class ReadyContainers {
   private readonly claimed = new Map<string, { ready: ReadyContainer; timer: NodeJS.Timeout }>();
   private timer: NodeJS.Timeout | undefined;
   private context: EngineContext | undefined;
+  /** Who asks for one asks for the same again, most likely. */
+  private wanted: Kind = "loopback";
 
   /** @param size how many wait; 0: none is ever made */
   constructor(size: number) {
@@ -54,25 +64,60 @@ export class ReadyContainers {
 
   /** Those that are accounted for: the IDs in whose groups there are processes of no container's. */
   get ids(): string[] {
-    return [...this.waiting, ...[...this.claimed.values()].map(({ ready }) => ready)].map(
-      ({ id }) => id,
-    );
+    return this.all().map(({ id }) => id);
   }
 
   get idBases(): number[] {
     return this.waiting.map(({ idBase }) => idBase);
   }
 
+  /** Names of the host's ends of their interfaces. */
+  get hostInterfaces(): string[] {
+    return this.all().flatMap(({ link }) => link?.endpoint.hostInterface ?? []);
+  }
+
   /** One for a container that is being created; it is dropped when it is not taken soon. */
-  claim(): { readonly id: string; readonly idBase: number } | undefined {
+  claim(spec: ContainerSpec): { readonly id: string; readonly idBase: number } | undefined {
     this.removeEnded();
     this.refill(REFILL_AFTER_MS);
-    const ready = this.waiting.shift();
+    this.wanted = wantsPlainLink(spec) ? "bridge" : "loopback";
+    const ready =
+      this.waiting.find((one) => kindOf(one) === this.wanted) ??
+      this.waiting.find((one) => kindOf(one) === "loopback");
     if (ready === undefined) return undefined;
-    const timer = setTimeout(() => void this.drop(ready.id), KEEP_CLAIMED_MS);
-    timer.unref();
-    this.claimed.set(ready.id, { ready, timer });
+    this.waiting.splice(this.waiting.indexOf(ready), 1);
+    this.keep(ready);
     return ready;
+  }
+
+  /**
+   * Begins a container whose start needs to know its first process before its program runs, unless it has begun. Its lock is
+   * held. @throws when it cannot be started
+   */
+  beginFor({ id, idBase }: StoredContainer): void {
+    if (!this.context || this.claimed.has(id)) return;
+    this.keep(prepareContainer(this.context, { id, idBase, kind: "loopback" }));
+  }
+
+  /** Pid of the first process of one that was claimed; undefined when there is none, or it has ended. */
+  async pidOf(id: string): Promise<number | undefined> {
+    return await this.claimed.get(id)?.ready.launch.begun.catch(() => undefined);
+  }
+
+  /**
+   * The interface that was made ahead for a container: its addresses are the caller's from now on. What was begun with one that
+   * is of no use to the container as it is now is ended. Its lock is held.
+   */
+  async takeLink({ id, spec }: StoredContainer): Promise<PlannedLink | undefined> {
+    const ready = this.claimed.get(id)?.ready;
+    if (!this.context || !ready?.link) return undefined;
+    if (!wantsPlainLink(spec) || !isOnBridge(this.context, ready.link)) {
+      await this.release(id);
+      return undefined;
+    }
+    const { link } = ready;
+    ready.link = undefined;
+    return link;
   }
 
   /** Starts a container by what was claimed for it; undefined when there is nothing, or it cannot go on. Its lock is held. */
@@ -108,9 +153,20 @@ export class ReadyContainers {
     this.context = undefined;
   }
 
-  private async end({ id, launch }: ReadyContainer): Promise<void> {
+  private all(): ReadyContainer[] {
+    return [...this.waiting, ...[...this.claimed.values()].map(({ ready }) => ready)];
+  }
+
+  private keep(ready: ReadyContainer): void {
+    const timer = setTimeout(() => void this.drop(ready.id), KEEP_CLAIMED_MS);
+    timer.unref();
+    this.claimed.set(ready.id, { ready, timer });
+  }
+
+  private async end({ id, launch, link }: ReadyContainer): Promise<void> {
     launch.drop();
     await this.context?.cgroups.end(id);
+    if (link && this.context) freeEndpoint(this.context, link.endpoint);
   }
 
   private refill(afterMs: number): void {
@@ -120,32 +176,56 @@ export class ReadyContainers {
   }
 
   private fill(): void {
-    const { context } = this;
+    const { context, wanted } = this;
     if (!context) return;
     this.removeEnded();
-    if (this.waiting.length >= this.size) return;
+    const other = this.waiting.find((one) => kindOf(one) !== wanted);
+    if (this.waiting.length >= this.size) {
+      if (other) this.remove(other);
+      else return;
+    }
     try {
-      this.waiting.push(prepareContainer(context, this.idBases));
+      this.waiting.push(
+        prepareContainer(context, { ...newIds(context, this.idBases), kind: wanted }),
+      );
       this.refill(0);
     } catch (error) {
-      console.error(`tiffin: no container is made ready ahead: ${messageOf(error)}`);
+      console.error(`tiffin: no container is begun ahead: ${messageOf(error)}`);
       this.refill(RETRY_AFTER_MS);
     }
   }
 
   private removeEnded(): void {
-    const ended = this.waiting.filter(({ launch }) => launch.ended !== undefined);
-    for (const ready of ended) {
-      this.waiting.splice(this.waiting.indexOf(ready), 1);
-      void this.end(ready);
+    for (const ready of this.waiting.filter(({ launch }) => launch.ended !== undefined)) {
+      this.remove(ready);
     }
+  }
+
+  private remove(ready: ReadyContainer): void {
+    this.waiting.splice(this.waiting.indexOf(ready), 1);
+    void this.end(ready);
   }
 }
 
-function prepareContainer(context: EngineContext, taken: readonly number[]): ReadyContainer {
-  const id = randomBytes(32).toString("hex");
+function kindOf({ link }: ReadyContainer): Kind {
+  return link ? "bridge" : "loopback";
+}
+
+function newIds(
+  context: EngineContext,
+  taken: readonly number[],
+): { readonly id: string; readonly idBase: number } {
   const used = new Set([...context.containers.all().map(({ idBase }) => idBase), ...taken]);
-  const idBase = allocateRange(used, context.id);
+  return { id: randomBytes(32).toString("hex"), idBase: allocateRange(used, context.id) };
+}
+
+function prepareContainer(
+  context: EngineContext,
+  begun: { readonly id: string; readonly idBase: number; readonly kind: Kind },
+): ReadyContainer {
+  const { id, idBase, kind } = begun;
+  const link = kind === "bridge" ? makeReadyLink(context, id) : undefined;
+  const links = link ? [link] : [];
   const plan = planReadyLaunch({
     cloneFlags: READY_NAMESPACES,
     cgroup: context.cgroups.plan({
@@ -154,9 +234,15 @@ function prepareContainer(context: EngineContext, taken: readonly number[]): Rea
       deviceRules: DEFAULT_DEVICE_RULES,
     }),
     idBase,
-    interfaces: planInterfaces([]),
+    links: planLinks(links),
+    interfaces: planInterfaces(links),
   });
-  return { id, idBase, launch: context.launcher.prepare(plan, `tiffin-${id.slice(0, 8)}`) };
+  try {
+    return { id, idBase, link, launch: context.launcher.prepare(plan, `tiffin-${id.slice(0, 8)}`) };
+  } catch (error) {
+    if (link) freeEndpoint(context, link.endpoint);
+    throw error;
+  }
 }
 
 /** Whether a container can begin as one that is ready. */

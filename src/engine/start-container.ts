@@ -4,6 +4,7 @@ import { isTiffinError, messageOf, TiffinError } from "../base/error.ts";
 import { explainExhaustion } from "../base/exhaustion.ts";
 import { monotonicMs } from "../kernel/clock.ts";
 import type { Launched } from "../launch/launcher.ts";
+import type { PlannedLink } from "../network/link-operations.ts";
 import { nextLogNumber } from "../logs/index.ts";
 import { containerDirectories, runDirectory } from "./container-directories.ts";
 import { nextState, watchContainer } from "./container-exit.ts";
@@ -15,8 +16,8 @@ import type { ExplainedStep } from "./engine.ts";
 import { explainLaunched } from "./explain.ts";
 import { mountVolumes } from "./mount-volumes.ts";
 import { joinNetworks } from "./networks/join-networks.ts";
-import { checkLinks, writeNameFiles } from "./networks/name-files.ts";
-import { beginNames } from "./networks/name-service.ts";
+import { checkLinks, isServedNames, writeNameFiles } from "./networks/name-files.ts";
+import { beginNames, serveNamesEarly } from "./networks/name-service.ts";
 import { planContainer, type StartPlan } from "./plan-container.ts";
 import { afterFailedRestart } from "./restart-policy.ts";
 import { commandLine } from "./merge-image-config.ts";
@@ -97,11 +98,15 @@ export async function launchContainer(
     const { cgroupParent: parent, resources } = container.spec;
     context.cgroups.prepareParentOf({ parent, resources });
     const nextLog = await nextLogNumber(directories.logs);
-    const links = joinNetworks(context, container);
+    const links = joinNetworks(context, container, await context.ready.takeLink(container));
     checkLinks(context, container);
     writeNameFiles(context, container);
     const plan = planContainer(context, container, { streams: process.wanted(), nextLog, links });
-    const launched = await launch(context, container, plan).catch((error: unknown) => {
+    if (plan.rest && isServedNames(context, container)) {
+      context.ready.beginFor(container);
+      serveNamesEarly(context, container, await context.ready.pidOf(id));
+    }
+    const launched = await launch(context, container, { plan, links }).catch((error: unknown) => {
       throw launchFailure(container, directories.run, error);
     });
     faultPoint("start:launched");
@@ -132,10 +137,14 @@ export async function launchContainer(
 async function launch(
   context: EngineContext,
   { id }: StoredContainer,
-  plan: StartPlan,
+  { plan, links }: { readonly plan: StartPlan; readonly links: readonly PlannedLink[] },
 ): Promise<Launched> {
   const launched = plan.rest && (await context.ready.goOn(id, plan.rest));
   if (launched) return launched;
+  // Of a ready launch that could not go on.
+  for (const { endpoint, isMade } of links) {
+    if (isMade === true) context.networks.host.deleteLink(endpoint.hostIndex);
+  }
   return context.launcher.launch(
     plan.operations(),
     `tiffin-${id.slice(0, 8)}`,
@@ -180,6 +189,7 @@ async function undoStart(
   const { id } = container;
   const process = context.processes.get(id);
   context.processes.delete(id);
+  await context.ready.release(id);
   await releaseHostResources(context, id);
   const exitCode = failedExitCode(error);
   const failed = context.containers.update(id, {

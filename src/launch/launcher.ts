@@ -1,4 +1,5 @@
 import { ftruncateSync, openSync, writeSync } from "node:fs";
+import { messageOf } from "../base/error.ts";
 import type { Operation } from "../base/operation.ts";
 import { closeFd, createMemoryFile, reap, socketPair, spawn } from "../kernel/process.ts";
 import { ARCHITECTURE } from "../kernel/syscall.ts";
@@ -50,6 +51,8 @@ export interface Launcher {
 export interface ReadyLaunch {
   /** undefined while it waits; once it has ended by itself, or failed, why. */
   readonly ended: string | undefined;
+  /** Pid of the container's first process, once it waits. @throws when it ends before */
+  readonly begun: Promise<number>;
   /**
    * Goes on, once; resolves and throws as {@link Launcher.launch}. undefined when it cannot, and is dropped: it has ended by
    * itself, or the rest is larger than the room for it.
@@ -89,13 +92,20 @@ function prepare(options: Start): ReadyLaunch {
   const firstPart = compileFirstPart(options.plan, ARCHITECTURE, ROOM);
   const { programFd, ...begun } = spawnLauncher(options, firstPart.program.bytes);
   let ended: string | undefined;
-  begun.connection.report().then(
-    (bytes) => {
+  const waits = Promise.withResolvers<number>();
+  // Whoever awaits it sees the failure.
+  waits.promise.catch(() => undefined);
+  begun.connection.onStage(waits.resolve);
+  begun.connection
+    .report()
+    .then((bytes) => {
       const { program } = firstPart;
-      ended ??= launchError(parseReport(bytes, program), program).message;
-    },
-    () => (ended ??= "it ended"),
-  );
+      throw launchError(parseReport(bytes, program), program);
+    })
+    .catch((error: unknown) => {
+      ended ??= messageOf(error);
+      waits.reject(error);
+    });
   const drop = (): void => {
     ended = "it was dropped";
     begun.connection.close();
@@ -105,6 +115,7 @@ function prepare(options: Start): ReadyLaunch {
     get ended() {
       return ended;
     },
+    begun: waits.promise,
     goOn: (rest) => {
       const whole = ended === undefined ? firstPart.complete(rest) : undefined;
       if (whole === undefined) {

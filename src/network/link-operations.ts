@@ -33,6 +33,8 @@ export interface PlannedLink {
   /** It reaches no other container of the network. */
   readonly isolated?: boolean;
   readonly rate?: LinkRate;
+  /** It is there, with its addresses: made before anyone asked for the container (engine/networks/ready-link.ts). */
+  readonly isMade?: boolean;
 }
 
 export function macBytes(mac: string): Uint8Array {
@@ -123,6 +125,23 @@ function planAnswer(options: {
       reason,
       hints,
     },
+  ];
+}
+
+/** What is still to be done about interfaces that were made ahead. Supervisor side. */
+export function planMadeLinks(links: readonly PlannedLink[]): Operation[] {
+  const messages = links
+    .filter(({ hairpin }) => hairpin === true)
+    .map(({ endpoint, isolated = false }) =>
+      setBridgePort(endpoint.hostIndex, { hairpin: true, isolated }),
+    );
+  if (messages.length === 0) return [];
+  const bytes = encodeMessages(messages);
+  const reason = "lead the container's way to its own ports back to it";
+  return [
+    planSocket("links"),
+    call("sendto", [register("links"), bytes, bytes.length, 0, kernelAddress(), 12], reason),
+    ...planAnswer({ socket: "links", reason, hints: {} }),
   ];
 }
 

@@ -30,11 +30,12 @@ function checkPorts(
 ): Finding[] {
   const { networks } = context;
   const masters = new Set(found.bridges.map(({ index }) => index));
-  const owned = new Set(
-    [...networks.attachments.values()].flatMap(({ endpoints }) =>
+  const owned = new Set([
+    ...[...networks.attachments.values()].flatMap(({ endpoints }) =>
       endpoints.map(({ hostInterface }) => hostInterface),
     ),
-  );
+    ...context.ready.hostInterfaces,
+  ]);
   return found.links
     .filter(({ name, master }) => masters.has(master) && isOurs(name) && !owned.has(name))
     .map(({ name, index }): Finding => {

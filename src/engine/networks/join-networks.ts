@@ -14,14 +14,19 @@ import { publish } from "./publish.ts";
 /**
  * Before a start: takes addresses and ports in the container's networks, on record in its run directory, and leads the ports to
  * where it will be. The interfaces are the start plan's (network/link-operations.ts). Nothing is taken when this fails.
+ * @param ready the only one, when it was made ahead; its addresses are this function's from now on
  * @throws not-found (network), conflict (address, port), resource-exhausted, permission-denied, unavailable
  */
-export function joinNetworks(context: EngineContext, container: StoredContainer): PlannedLink[] {
+export function joinNetworks(
+  context: EngineContext,
+  container: StoredContainer,
+  ready?: PlannedLink,
+): PlannedLink[] {
   const { id, spec } = container;
   const joined: { network: Network; link: PlannedLink; priority: number }[] = [];
   try {
     for (const [index, { network, request }] of networksOf(context, spec).entries()) {
-      const link = makeEndpoint(context, id, { network, request, index });
+      const link = ready ?? makeEndpoint(context, id, { network, request, index });
       joined.push({ network, link, priority: request.gatewayPriority });
     }
     if (joined.length === 0) return [];

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { isTiffinError } from "../../base/error.ts";
+import { closeFd, openProcess } from "../../kernel/process.ts";
 import { errnoOf } from "../../kernel/syscall.ts";
 import { DnsForwarder } from "../../network/dns-forwarder.ts";
 import { DnsServer } from "../../network/dns-server.ts";
@@ -48,20 +49,42 @@ export class NameService {
 
 /** Serves names to a container that runs, where its /etc/resolv.conf says so. Idempotent. It goes on without when that fails, and says so. */
 export function beginNames(context: EngineContext, id: string): void {
-  const { servers, forwarder } = context.networks.names;
   const container = context.containers.withId(id);
   const process = context.processes.get(id);
-  if (!container || !process || servers.has(id) || !isServedNames(context, container)) return;
+  if (!container || !process || !isServedNames(context, container)) return;
+  serveNames(context, container, () => process.descriptor());
+}
+
+/** The same before its program runs, which may ask in its first instructions. @param pid of its first process, when it is known */
+export function serveNamesEarly(
+  context: EngineContext,
+  container: StoredContainer,
+  pid: number | undefined,
+): void {
+  const process = pid === undefined ? undefined : openProcess(pid);
+  // It has ended: its launch says why.
+  if (process === undefined) return;
+  serveNames(context, container, () => process);
+  closeFd(process);
+}
+
+function serveNames(
+  context: EngineContext,
+  { id, name }: StoredContainer,
+  descriptor: () => number,
+): void {
+  const { servers, forwarder } = context.networks.names;
+  if (servers.has(id)) return;
   try {
     const asker = {
       names: () => nameTableFor(context, id),
       upstreams: () => upstreamsOf(context, id),
     };
-    servers.set(id, new DnsServer(openNameSockets(process.descriptor()), asker, forwarder));
+    servers.set(id, new DnsServer(openNameSockets(descriptor()), asker, forwarder));
   } catch (error) {
     // It may have ended as soon as it began.
     if (isTiffinError(error, "conflict") || errnoOf(error) === "ESRCH") return;
-    console.error(`tiffin: cannot serve names to container ${container.name}:`, error);
+    console.error(`tiffin: cannot serve names to container ${name}:`, error);
   }
 }
 
