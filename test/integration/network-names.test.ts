@@ -58,6 +58,19 @@ describe.if(engineObstacle === undefined)("names in networks", () => {
       )
     ).trim();
 
+  test("a program may ask in its first instructions, at the first start and at the second", async () => {
+    for (let round = 0; round < 5; round++) {
+      const name = `early-${round}`;
+      const first = ["--name", name, "--network", "front", "bb", "nslookup", "-type=a", name];
+      const asked = await engine.tiffin(["run", ...first]);
+      const again = await engine.tiffin(["start", "-a", name]);
+      for (const { stdout, status } of [asked, again]) {
+        expect(stdout).toMatch(new RegExp(`Name:\\s+${name}\\nAddress: \\d+\\.`));
+        expect(status).toBe(0);
+      }
+    }
+  });
+
   test("containers of a network find each other by name, alias, short id and host name, others do not", async () => {
     const id = (
       await run("web", "--network", "front", "--network-alias", "Shop", "--hostname", "hostx")

@@ -91,6 +91,54 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
   );
 
   test(
+    "its interface on the default bridge is made ahead, and nobody else has its addresses",
+    async () => {
+      const addressOf = (name: string) =>
+        engine.dockerOk("inspect", "-f", "{{.NetworkSettings.IPAddress}}", name);
+      const addresses: string[] = [];
+      for (const name of ["one-of", "two-of", "three-of", "four-of"]) {
+        await full();
+        await create(name);
+        const steps = await start(name);
+        const connects = steps.filter(({ reason }) => reason === "connect eth0 to its network");
+        expect(connects.map(({ ahead }) => ahead)).not.toContain(undefined);
+        const address = await addressOf(name);
+        expect(await engine.dockerOk("exec", name, "ip", "addr", "show", "eth0")).toContain(
+          address,
+        );
+        addresses.push(address);
+      }
+      expect(new Set(addresses).size).toBe(4);
+      const [first = "", ...others] = addresses;
+      for (const other of others) await engine.dockerOk("exec", "one-of", "ping", "-c1", other);
+      expect(await engine.dockerOk("exec", "two-of", "ping", "-c1", first)).toContain(
+        "1 packets received",
+      );
+      await engine.dockerOk("rm", "-f", "one-of", "two-of", "three-of", "four-of");
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "one with an interface is of no use to a container that was given another network before its start",
+    async () => {
+      await engine.dockerOk("network", "create", "other");
+      await full();
+      await create("connected");
+      await engine.dockerOk("network", "connect", "other", "connected");
+      const steps = await start("connected");
+      const connects = steps.filter(({ reason }) => /^connect eth\d to its network$/.test(reason));
+      expect(connects.filter(({ ahead }) => ahead === true)).toEqual([]);
+      expect(connects).not.toEqual([]);
+      const links = await engine.dockerOk("exec", "connected", "ls", "/sys/class/net");
+      expect(links.split("\n")).toEqual(expect.arrayContaining(["eth0", "eth1"]));
+      await engine.dockerOk("rm", "-f", "connected");
+      await engine.dockerOk("network", "rm", "other");
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     "a second start of the same container begins anew, in the same ids",
     async () => {
       const idsOf = () => engine.dockerOk("exec", "first", "cat", "/proc/self/uid_map");
