@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { commandRoute } from "./api/command-route.ts";
 import type { Route } from "./api/router.ts";
 import { serveApi } from "./api/server.ts";
+import type { WrittenSettings } from "./cli/command.ts";
 import { invalidArgument, messageOf, isTiffinError } from "./base/error.ts";
 import { type EngineSettings, openEngine } from "./engine/open-engine.ts";
 import { restWhenIdle } from "./engine/rest-when-idle.ts";
@@ -28,11 +29,11 @@ export interface Self {
  */
 export async function runEngine(
   places: Places,
-  settings: { readonly firewall?: string },
+  settings: WrittenSettings,
   self: Self,
 ): Promise<number> {
   try {
-    const engine = await openEngine(places, engineSettings(process.env, settings));
+    const engine = await openEngine(places, engineSettings(settings));
     mkdirSync(dirname(places.socket), { recursive: true });
     const api = await serveApi(engine, {
       listen: places.socket,
@@ -56,17 +57,17 @@ export async function runEngine(
 }
 
 /** @throws invalid-argument */
-function engineSettings(
-  { TIFFIN_READY: ready }: NodeJS.ProcessEnv,
-  { firewall }: { readonly firewall?: string },
-): EngineSettings {
-  const policy = firewall === undefined ? {} : { firewall: parseFirewallPolicy(firewall) };
-  if (ready === undefined) return policy;
-  if (/^\d{1,2}$/.test(ready)) return { ...policy, readyContainers: Number(ready) };
-  throw invalidArgument(
-    `Cannot use TIFFIN_READY=${ready}: it is not a number from 0 to 99`,
-    "It says how many containers are begun before anyone asks for them; 2 without it",
-  );
+function engineSettings({ firewall, ready }: WrittenSettings): EngineSettings {
+  if (ready !== undefined && !/^\d{1,2}$/.test(ready)) {
+    throw invalidArgument(
+      `Cannot begin "${ready}" containers ahead: that is not a number from 0 to 99`,
+      "See tiffin engine --ready and TIFFIN_READY",
+    );
+  }
+  return {
+    ...(firewall === undefined ? {} : { firewall: parseFirewallPolicy(firewall) }),
+    ...(ready === undefined ? {} : { readyContainers: Number(ready) }),
+  };
 }
 
 /** Commands for callers in front of the very same release (native/front.c); a checkout has no front. */

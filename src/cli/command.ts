@@ -22,8 +22,14 @@ export interface World {
   /** Runs an engine in this process until it is told to end; resolves to the exit status. */
   readonly runEngine: (
     places: { readonly root: string; readonly run: string; readonly socket: string },
-    settings: { readonly firewall?: string },
+    settings: WrittenSettings,
   ) => Promise<number>;
+}
+
+/** An engine's settings as they were written; what was not is the engine's to choose. */
+export interface WrittenSettings {
+  readonly firewall?: string;
+  readonly ready?: string;
 }
 
 export type SystemCall = (fd: number, request: number, argument: Uint8Array) => number;

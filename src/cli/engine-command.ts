@@ -1,4 +1,4 @@
-import type { World } from "./command.ts";
+import type { World, WrittenSettings } from "./command.ts";
 import { failure } from "./failure.ts";
 import { text } from "./flag.ts";
 import { choosePlaces } from "./global-flags.ts";
@@ -9,8 +9,22 @@ const firewall = text(
   "firewall",
   `Who decides about published ports: "docker" (they are open), "host" (the host's input rules), "none" (no nf_tables) (default: as last time, at first "docker")`,
 );
-/** What else a flag that is not given comes from. */
-export const FIREWALL_VARIABLE = "TIFFIN_FIREWALL";
+const ready = text(
+  "ready",
+  "How many containers are begun before anyone asks for them, 0 to 99 (default 2)",
+);
+const FLAGS = [firewall, ready];
+/** What a flag that is not given comes from. */
+const FIREWALL_VARIABLE = "TIFFIN_FIREWALL";
+const READY_VARIABLE = "TIFFIN_READY";
+
+/** The words that hand the environment's settings to an engine that is started in the background. */
+export function settingWords(environment: World["environment"]): string[] {
+  return [
+    ["--firewall", environment[FIREWALL_VARIABLE] ?? ""] as const,
+    ["--ready", environment[READY_VARIABLE] ?? ""] as const,
+  ].flatMap(([flag, value]) => (value === "" ? [] : [flag, value]));
+}
 
 const USAGE = "Usage:  tiffin [OPTIONS] engine [OPTIONS]";
 
@@ -24,7 +38,7 @@ export async function runEngineCommand(
   if (parsed.kind === "help") {
     const { flagUsages } = await import("./help.ts");
     await world.output.out(
-      `${USAGE}\n\nRun the engine in the foreground: --root, --run and --host say where\n\nOptions:\n${flagUsages([firewall], COLUMNS)}\n`,
+      `${USAGE}\n\nRun the engine in the foreground: --root, --run and --host say where\n\nOptions:\n${flagUsages(FLAGS, COLUMNS)}\n`,
     );
     return 0;
   }
@@ -36,8 +50,14 @@ export async function runEngineCommand(
       `tiffin: Cannot serve on ${defaultHost}\nhint: The engine listens on a unix socket: unix:///PATH`,
     );
   }
-  const policy = parsed.arguments.get(firewall) || (world.environment[FIREWALL_VARIABLE] ?? "");
-  const settings = policy === "" ? {} : { firewall: policy };
+  const setting = (flag: typeof firewall, variable: string): string =>
+    parsed.arguments.get(flag) || (world.environment[variable] ?? "");
+  const policy = setting(firewall, FIREWALL_VARIABLE);
+  const number = setting(ready, READY_VARIABLE);
+  const settings: WrittenSettings = {
+    ...(policy === "" ? {} : { firewall: policy }),
+    ...(number === "" ? {} : { ready: number }),
+  };
   return world.runEngine({ root, run, socket: endpoint.path }, settings);
 }
 
@@ -45,7 +65,7 @@ const COLUMNS = 100;
 
 function parseWords(words: readonly string[]): Parsed {
   try {
-    return parse(words, [firewall], { interspersed: true });
+    return parse(words, FLAGS, { interspersed: true });
   } catch (error) {
     if (!(error instanceof GrammarError)) throw error;
     throw refused(error.message);

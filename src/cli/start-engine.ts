@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { messageOf, TiffinError } from "../base/error.ts";
 import { Connection } from "../api/client-connection.ts";
 import type { ChosenPlaces, World } from "./command.ts";
-import { FIREWALL_VARIABLE } from "./engine-command.ts";
+import { settingWords } from "./engine-command.ts";
 
 /** How long an engine may take to answer. A machine under load starts programs slowly. */
 const PATIENCE_MS = 15_000;
@@ -92,8 +92,7 @@ function launch(places: EnginePlaces, world: World, logFile: string): Background
   const log = openSync(logFile, "a", 0o600);
   const flags = ["--root", places.root, "--run", places.run, "--host", `unix://${places.socket}`];
   if (places.debug) flags.push("--debug");
-  const firewall = world.environment[FIREWALL_VARIABLE] ?? "";
-  const settings = firewall === "" ? [] : ["--firewall", firewall];
+  const settings = settingWords(world.environment);
   // Of its own session, so that it outlives this terminal; nothing of this directory is kept in use.
   const line = [...words, ...flags, "--log-level", places.logLevel, "engine", ...settings];
   const child = spawn(program, line, {
