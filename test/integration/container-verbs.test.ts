@@ -10,6 +10,7 @@ import {
 } from "bun:test";
 import { readFileSync } from "node:fs";
 import { callApi, callOk } from "./engine-api.ts";
+import { isCurrentDocker } from "./docker-client.ts";
 import { type EngineFixture, engineObstacle, openEngineFixture, until } from "./engine-fixture.ts";
 import { unownedResources } from "./leak-check.ts";
 
@@ -197,9 +198,11 @@ describe.skipIf(obstacle !== undefined)("a container", () => {
       await until("it is up", async () => (await engine.tiffinOk("logs", "box")) === "up");
       const waiting = engine.startClient("docker", ["wait", "box"]);
       await Bun.sleep(300);
-      await engine.dockerOk("restart", "-s", "USR1", "-t", "30", "box");
+      const isCurrent = isCurrentDocker("restart -s");
+      const restart = ["restart", "-s", "USR1", "-t", "30", "box"];
+      await (isCurrent ? engine.dockerOk(...restart) : engine.tiffinOk(...restart));
       expect((await waiting.ended).stdout).toBe("9\n");
-      const bad = await engine.docker(["restart", "-s", "NOPE", "box"]);
+      const bad = await engine[isCurrent ? "docker" : "tiffin"](["restart", "-s", "NOPE", "box"]);
       expect(bad.status).toBe(1);
       expect(bad.stderr).toMatch(/invalid signal: NOPE/i);
       expect(await statusOf("box")).toBe("running");
@@ -268,7 +271,7 @@ describe.skipIf(obstacle !== undefined)("a container", () => {
         [["rename", "one", "a b"], "Error when allocating new name: Invalid container name (a b)"],
         [["rename", "one", ""], "Neither old nor new names may be empty"],
         [["rename", "nope", "x1"], "No such container: nope"],
-        [["rename", "one"], "requires 2 arguments"],
+        [["rename", "one"], " 2 arguments"],
       ];
       for (const client of clients()) {
         for (const [args, words] of refused) {
@@ -323,12 +326,16 @@ describe.skipIf(obstacle !== undefined)("a container", () => {
 
   test("has no port that it does not publish", async () => {
     await run("box", "sleep 1000");
+    const hasOwnWords = isCurrentDocker("the words of port");
     for (const client of clients()) {
       expect(await client(["port", "box"])).toMatchObject({ status: 0, stdout: "" });
       const one = await client(["port", "box", "80"]);
       expect(one).toMatchObject({ status: 1 });
+      const bad = await client(["port", "box", "x"]);
+      expect(bad.status).toBe(1);
+      if (!hasOwnWords) continue;
       expect(one.stderr).toContain("Error: No public port '80' published for box");
-      expect((await client(["port", "box", "x"])).stderr).toContain(
+      expect(bad.stderr).toContain(
         'Error: invalid port (x): strconv.ParseUint: parsing "x": invalid syntax',
       );
       expect((await client(["port"])).stderr).toContain("requires at least 1 and at most 2");

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MEDIA_TYPE } from "../../src/images/manifest.ts";
+import { isCurrentDocker } from "./docker-client.ts";
 import { engineObstacle, openEngineFixture, type EngineFixture } from "./engine-fixture.ts";
 import {
   type Double,
@@ -27,6 +28,8 @@ describe.skipIf(obstacle !== undefined)("manifests in a registry", () => {
   let engine: EngineFixture;
   let registry: RegistryFixture;
   let double: Double;
+  /** An older client asks registries itself, for docker's kinds of manifests alone. */
+  const readsOci = isCurrentDocker("manifest: those of the OCI image format");
   let amd: PutDescriptor;
   let arm: PutDescriptor;
 
@@ -57,17 +60,20 @@ describe.skipIf(obstacle !== undefined)("manifests in a registry", () => {
     return JSON.parse(ran.stdout);
   }
 
-  test("manifest inspect shows what docker's client shows, and more with -v", async () => {
-    const name = `${registry.host}/app:amd64`;
-    expect(await inspect("tiffin", name)).toEqual(await inspect("docker", name));
-    const verbose = await inspect("tiffin", "-v", name);
-    expect(verbose).toEqual(await inspect("docker", "-v", name));
-    expect(verbose).toMatchObject({
-      Ref: name,
-      Descriptor: { digest: amd.digest, platform: { architecture: "amd64", os: "linux" } },
-      OCIManifest: { mediaType: MEDIA_TYPE.ociManifest },
-    });
-  });
+  test.skipIf(!readsOci)(
+    "manifest inspect shows what docker's client shows, and more with -v",
+    async () => {
+      const name = `${registry.host}/app:amd64`;
+      expect(await inspect("tiffin", name)).toEqual(await inspect("docker", name));
+      const verbose = await inspect("tiffin", "-v", name);
+      expect(verbose).toEqual(await inspect("docker", "-v", name));
+      expect(verbose).toMatchObject({
+        Ref: name,
+        Descriptor: { digest: amd.digest, platform: { architecture: "amd64", os: "linux" } },
+        OCIManifest: { mediaType: MEDIA_TYPE.ociManifest },
+      });
+    },
+  );
 
   test("a list of manifests is made, annotated, pushed, and read by docker and skopeo", async () => {
     const list = `${registry.host}/app:many`;
@@ -81,7 +87,9 @@ describe.skipIf(obstacle !== undefined)("manifests in a registry", () => {
     expect(wrong.stderr).toContain("unsupported os/arch combination: linux/tin");
     await engine.tiffinOk("manifest", "annotate", "--variant", "v8", list, other);
     // Docker's client goes on with our list, as we do with its.
-    expect(await inspect("docker", "-v", list)).toEqual(await inspect("tiffin", "-v", list));
+    if (readsOci) {
+      expect(await inspect("docker", "-v", list)).toEqual(await inspect("tiffin", "-v", list));
+    }
     const pushed = await engine.tiffinOk("manifest", "push", "--purge", list);
     const [ref, digest = ""] = pushed.split("\n");
     expect(ref).toBe(`Pushed ref ${registry.host}/app@${arm.digest} with digest: ${arm.digest}`);
@@ -102,8 +110,9 @@ describe.skipIf(obstacle !== undefined)("manifests in a registry", () => {
       os: "linux",
       variant: "v8",
     });
-    expect(await inspect("docker", list)).toEqual(index);
     expect(await inspect("tiffin", list)).toEqual(index);
+    if (!readsOci) return;
+    expect(await inspect("docker", list)).toEqual(index);
     expect(await inspect("tiffin", "-v", list)).toEqual(await inspect("docker", "-v", list));
   });
 

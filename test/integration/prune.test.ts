@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { callApi, callOk } from "./engine-api.ts";
+import { isCurrentDocker } from "./docker-client.ts";
 import { type EngineFixture, engineObstacle, openEngineFixture } from "./engine-fixture.ts";
 
 const obstacle =
@@ -10,6 +11,7 @@ const obstacle =
 if (obstacle !== undefined) console.log(`skipped: prune: ${obstacle}`);
 
 let engine: EngineFixture;
+const hasOwnWords = isCurrentDocker("--format json, the words and sizes of df, prune and info");
 
 interface Usage {
   readonly LayersSize: number;
@@ -61,7 +63,7 @@ describe.skipIf(obstacle !== undefined)("space", () => {
     expect(image).toMatchObject({ SharedSize: 0, Containers: 2, Size: usage.LayersSize });
     for (const args of [
       ["df"],
-      ["df", "--format", "json"],
+      ...(hasOwnWords ? [["df", "--format", "json"]] : []),
       ["df", "--format", "{{.Type}}:{{.Size}}"],
     ]) {
       const [own, docker] = [
@@ -90,7 +92,9 @@ describe.skipIf(obstacle !== undefined)("space", () => {
     ];
     // Docker does not count what images keep beside their files.
     expect(all.at(-1)).toMatch(/^Kept beside the images' files: /);
-    expect(all.slice(0, -1).join("\n\n").trim()).toBe(docker.join("\n\n").trim());
+    if (hasOwnWords) {
+      expect(all.slice(0, -1).join("\n\n").trim()).toBe(docker.join("\n\n").trim());
+    }
     const own = await engine.tiffinOk("system", "df", "-v");
     expect(own).toMatch(/^VOLUME NAME +LINKS +SIZE\nkept +0 +0B$/m);
     expect(own).toMatch(
@@ -179,13 +183,19 @@ describe.skipIf(obstacle !== undefined)("space", () => {
     await ended("aa", 1);
     for (const answer of ["n\n", "\n", "yes\n", ""]) {
       const ran = await engine[client](["container", "prune"], { stdin: answer });
-      expect([answer, ran.status, ran.stdout]).toEqual([
+      // An older client says to a no what it says at the end.
+      const stdout = hasOwnWords
+        ? ran.stdout
+        : ran.stdout.replace(/Total reclaimed space: 0B\n$/, "");
+      expect([answer, ran.status, stdout]).toEqual([
         answer,
         0,
         "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ",
       ]);
     }
-    const ran = await engine[client](["container", "prune"], { stdin: " Y \n" });
+    const ran = await engine[client](["container", "prune"], {
+      stdin: hasOwnWords ? " Y \n" : "y\n",
+    });
     expect(ran.stdout).toMatch(
       /\[y\/N\] Deleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: 1B\n$/,
     );
@@ -204,7 +214,8 @@ describe.skipIf(obstacle !== undefined)("space", () => {
         await engine.tiffin(args, { stdin: "n\n" }),
         await engine.docker(args, { stdin: "n\n" }),
       ];
-      expect([args, own.status, own.stdout]).toEqual([args, docker.status, docker.stdout]);
+      expect([args, own.status]).toEqual([args, docker.status]);
+      if (hasOwnWords) expect([args, own.stdout]).toEqual([args, docker.stdout]);
     }
     const refused = await engine.tiffin(["system", "prune", "--volumes", "--filter", "until=1h"]);
     expect(refused.stderr).toContain('ERROR: The "until" filter is not supported with "--volumes"');
@@ -253,8 +264,12 @@ describe.skipIf(obstacle !== undefined)("space", () => {
     const lines = (text: string): string[] =>
       text
         .split("\n")
-        .filter((line) => !/Version: +\S+$|^ (containerd|runc|init) version|^Client:/.test(line));
-    expect(lines(await engine.tiffinOk("info"))).toEqual(lines(await engine.dockerOk("info")));
+        .filter((line) => !/Version: +\S+$|^ (containerd|runc|init) version|^Client:/.test(line))
+        // Docker's client shows them in any order.
+        .map((line) => (line.startsWith(" Runtimes:") ? line.split(" ").sort().join(" ") : line));
+    const [own, docker] = [await engine.tiffinOk("info"), await engine.dockerOk("info")];
+    expect(docker).toContain(" Stopped: 1\n");
+    if (hasOwnWords) expect(lines(own)).toEqual(lines(docker));
     const format =
       "{{.Containers}} {{.ContainersStopped}} {{.Swarm.LocalNodeState}} {{json .Plugins.Log}}";
     expect(await engine.tiffinOk("info", "-f", format)).toBe(

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { callOk } from "./engine-api.ts";
+import { isCurrentDocker } from "./docker-client.ts";
 import { engineObstacle, type EngineFixture, openEngineFixture } from "./engine-fixture.ts";
 
 if (engineObstacle !== undefined) console.log(`skipped: mounts of volumes: ${engineObstacle}`);
@@ -219,7 +220,9 @@ describe.skipIf(engineObstacle !== undefined)("a bind of a directory with a moun
 
   it("shows its options in an inspect, so that they can be sent again", async () => {
     const mount = `type=bind,src=${engine.directory},dst=/b,readonly,bind-recursive=writable`;
-    await engine.dockerOk("create", "--name", "shown", "--mount", mount, "busybox", "true");
+    const make = ["create", "--name", "shown", "--mount", mount, "busybox", "true"];
+    if (isCurrentDocker("--mount with bind-recursive")) await engine.dockerOk(...make);
+    else await engine.tiffinOk(...make);
     const text = await engine.tiffinOk("inspect", "shown", "-f", "{{json .HostConfig.Mounts}}");
     expect(JSON.parse(text)).toEqual([
       {
