@@ -63,6 +63,8 @@ export function openTestHost(wrap: readonly string[] = []): TestHost {
     ip("-n", name, "link", "set", "lo", "up");
     ip("-n", name, "link", "set", "wire", "up");
   }
+  // A new namespace begins with the machine's own settings.
+  ip("netns", "exec", host, "sysctl", "-qw", "net.ipv4.ip_forward=0");
   ip("-n", other, "route", "add", "default", "via", addresses.here);
   ip("-n", other, "-6", "route", "add", "default", "via", addresses.here6);
   const directory = mkdtempSync(join(tmpdir(), "tiffin-host."));
