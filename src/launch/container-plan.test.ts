@@ -1,69 +1,9 @@
 import { expect, test } from "bun:test";
-import { call, type Operation, type Register, register } from "../base/operation.ts";
-import { type ContainerPlan, planContainerLaunch } from "./container-plan.ts";
+import { type Operation, type Register, register } from "../base/operation.ts";
+import { examplePlan } from "./container-plan-fixture.ts";
+import { planContainerLaunch } from "./container-plan.ts";
 
-const plan: ContainerPlan = {
-  id: "c",
-  process: {
-    argv: ["true"],
-    candidates: ["/bin/true"],
-    environment: [],
-    workingDirectory: "/",
-    uid: 0,
-    gid: 0,
-    groups: [],
-    capabilities: { bounding: 0n, isRoot: true, lastCapability: 40 },
-    noNewPrivileges: false,
-    seccomp: [],
-    init: false,
-    tty: false,
-    terminalSize: { rows: 0, columns: 0 },
-    openStdin: false,
-    closeStdinWithClient: false,
-    engineStreams: 0,
-    inheritedFds: 0,
-    runDirectory: "/run/c",
-    log: null,
-  },
-  namespaces: {
-    cloneFlags: 0n,
-    joins: [],
-    userNamespace: "own",
-    network: "host",
-    hostPid: false,
-    ipc: "own",
-    uts: "own",
-    newCgroup: true,
-    newTime: false,
-    warnings: [],
-  },
-  joinPidfds: new Map(),
-  idBase: 100_000,
-  cgroup: {
-    create: [call("mkdirat", [], "make the v2 group")],
-    groups: [],
-    limit: [call("write", [], "limit it")],
-    enter: [call("write", [], "enter the v1 group")],
-    mounts: null,
-  },
-  rootfs: [call("fsmount", [], "mount the overlay, detached", { result: "rootfs" })],
-  leftMounts: [register("clone")],
-  prepare: [],
-  mounts: [],
-  links: [],
-  interfaces: [],
-  hostname: "",
-  domainname: "",
-  timeOffsetSeconds: 0,
-  rlimits: [],
-  sysctls: { asked: {}, usual: {} },
-  oomScoreAdjust: 0,
-  maskedPaths: [],
-  readOnlyPaths: [],
-  readOnlyRoot: false,
-};
-
-const supervisor = planContainerLaunch(plan);
+const supervisor = planContainerLaunch(examplePlan);
 const container = supervisor.flatMap((step) =>
   "control" in step && step.control === "fork" ? step.child : [],
 );
