@@ -71,47 +71,73 @@ export interface NetlinkMessage {
 
 /** One message or several after each other, numbered from `sequence` up: bytes for one send. */
 export function encodeMessages(messages: readonly NetlinkMessage[], sequence = 1): Uint8Array {
-  return Buffer.concat(
-    messages.map((message, index) => {
-      const payload = Buffer.concat([padded(message.body), encodeAttributes(message.attributes)]);
-      const header = Buffer.alloc(HEADER_SIZE);
-      header.writeUInt32LE(HEADER_SIZE + payload.length, 0);
-      header.writeUInt16LE(message.type, 4);
-      header.writeUInt16LE(message.flags | NLM_F.REQUEST, 6);
-      header.writeUInt32LE(sequence + index, 8);
-      return Buffer.concat([header, payload]);
-    }),
+  const lengths = messages.map(
+    ({ body, attributes }) => HEADER_SIZE + aligned(body.length) + attributesLength(attributes),
   );
-}
-
-function encodeAttributes(attributes: readonly Attribute[]): Buffer {
-  return Buffer.concat(
-    attributes.map(([type, value]) => {
-      const isNested = typeof value === "object" && !(value instanceof Uint8Array);
-      const payload = valueBytes(value);
-      const header = Buffer.alloc(4);
-      header.writeUInt16LE(4 + payload.length, 0);
-      header.writeUInt16LE(isNested ? type | NESTED : type, 2);
-      return padded(Buffer.concat([header, payload]));
-    }),
-  );
-}
-
-function valueBytes(value: Attribute[1]): Uint8Array {
-  if (typeof value === "string") return Buffer.from(`${value}\0`);
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === "number") {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value >>> 0);
-    return bytes;
+  // Measured first and written in place: a batch may hold thousands of attributes.
+  const bytes = Buffer.alloc(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const [index, message] of messages.entries()) {
+    const length = lengths[index] ?? 0;
+    bytes.writeUInt32LE(length, at);
+    bytes.writeUInt16LE(message.type, at + 4);
+    bytes.writeUInt16LE(message.flags | NLM_F.REQUEST, at + 6);
+    bytes.writeUInt32LE(sequence + index, at + 8);
+    bytes.set(message.body, at + HEADER_SIZE);
+    writeAttributes(bytes, at + HEADER_SIZE + aligned(message.body.length), message.attributes);
+    at += length;
   }
-  if ("body" in value) return Buffer.concat([value.body, encodeAttributes(value.attributes)]);
-  return encodeAttributes(value);
+  return bytes;
 }
 
 /** Everything in netlink starts at a multiple of 4. */
-function padded(bytes: Uint8Array): Buffer {
-  return Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+function aligned(length: number): number {
+  return (length + 3) & ~3;
+}
+
+const ATTRIBUTE_HEADER_SIZE = 4;
+
+function attributesLength(attributes: readonly Attribute[]): number {
+  let length = 0;
+  for (const [, value] of attributes) length += aligned(ATTRIBUTE_HEADER_SIZE + valueLength(value));
+  return length;
+}
+
+function valueLength(value: Attribute[1]): number {
+  if (typeof value === "number") return 4;
+  if (typeof value === "string") return Buffer.byteLength(value) + 1;
+  if (value instanceof Uint8Array) return value.length;
+  if ("body" in value) return value.body.length + attributesLength(value.attributes);
+  return attributesLength(value);
+}
+
+/** @returns where they end */
+function writeAttributes(bytes: Buffer, start: number, attributes: readonly Attribute[]): number {
+  let at = start;
+  for (const [type, value] of attributes) {
+    const isNested = typeof value === "object" && !(value instanceof Uint8Array);
+    const end = writeValue(bytes, at + ATTRIBUTE_HEADER_SIZE, value);
+    bytes.writeUInt16LE(end - at, at);
+    bytes.writeUInt16LE(isNested ? type | NESTED : type, at + 2);
+    at = aligned(end);
+  }
+  return at;
+}
+
+/** @returns where it ends */
+function writeValue(bytes: Buffer, at: number, value: Attribute[1]): number {
+  if (typeof value === "number") return bytes.writeUInt32LE(value >>> 0, at);
+  // The NUL after it is there.
+  if (typeof value === "string") return at + bytes.write(value, at) + 1;
+  if (value instanceof Uint8Array) {
+    bytes.set(value, at);
+    return at + value.length;
+  }
+  if ("body" in value) {
+    bytes.set(value.body, at);
+    return writeAttributes(bytes, at + value.body.length, value.attributes);
+  }
+  return writeAttributes(bytes, at, value);
 }
 
 export interface ReceivedMessage {

@@ -135,11 +135,13 @@ export interface Element {
 
 /** The fields of a key or a value, each padded to 4 bytes. */
 export function concatenate(...fields: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(
-    fields.map((field) =>
-      Buffer.concat([field, Buffer.alloc(padded(field.length) - field.length)]),
-    ),
-  );
+  const bytes = new Uint8Array(fields.reduce((sum, { length }) => sum + padded(length), 0));
+  let at = 0;
+  for (const field of fields) {
+    bytes.set(field, at);
+    at += padded(field.length);
+  }
+  return bytes;
 }
 
 function elementList(elements: readonly Element[], withValues: boolean): Attribute {

@@ -58,7 +58,14 @@ const SETS: readonly SetDefinition[] = [
     return [
       { name: `hairpin${version}`, key: [address, address], ranges: true },
       { name: `masquerade${version}`, key: [address, address], ranges: true },
-      { name: `ports${version}`, key: target, ranges: true, value: [address, FIELD.port] },
+      // Hashed: made, found and taken away in one step, however many there are.
+      {
+        name: `open${version}`,
+        key: [FIELD.protocol, FIELD.port],
+        ranges: false,
+        value: [address, FIELD.port],
+      },
+      { name: `ports${version}`, key: target, ranges: false, value: [address, FIELD.port] },
       { name: `ranges${version}`, key: target, ranges: true, value: [address] },
     ];
   }),
@@ -99,15 +106,21 @@ function sourceAndDestination(version: Version): Expression[] {
 function toContainers(): Expression[][] {
   return FAMILIES.flatMap((version) => {
     const { number, destination: to, length } = FAMILY[version];
-    const target = [
-      ...toThisHost(),
+    // What is cheap to tell comes first: each new connection goes through all of them.
+    const forUs = [
       ...isFamily(version),
       ...(version === 6 ? exceptLoopback6() : []),
+      ...toThisHost(),
       meta("l4proto"),
+    ];
+    const port = (word: number): Expression => payload("transport", { offset: 2, length: 2, word });
+    const target = [
+      ...forUs,
       payload("network", { offset: to, length, word: 1 }),
-      payload("transport", { offset: 2, length: 2, word: 1 + length / 4 }),
+      port(1 + length / 4),
     ];
     return [
+      [...forUs, port(1), fromMap(`open${version}`), destination(number, length / 4)],
       [...target, fromMap(`ports${version}`), destination(number, length / 4)],
       [...target, fromMap(`ranges${version}`), destination(number, undefined)],
     ];
@@ -244,6 +257,7 @@ export function difference(
   before: readonly Elements[],
   after: Elements,
 ): { added: Elements; deleted: Elements } {
+  if (before.length === 0) return { added: after, deleted: new Map() };
   const had = new Set(before.flatMap(names));
   const has = new Set(names(after));
   const deleted = new Map<string, Element[]>();

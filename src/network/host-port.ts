@@ -3,6 +3,7 @@ import { ERRNO } from "../base/errno.ts";
 import { TiffinError } from "../base/error.ts";
 import { O } from "../kernel/flags.ts";
 import { AF } from "../kernel/namespace-socket.ts";
+import { listeningPorts } from "../kernel/socket-diag.ts";
 import { syscallRaw } from "../kernel/syscall.ts";
 import { readSetting } from "./host-network.ts";
 import type { Protocol } from "./network.ts";
@@ -19,8 +20,47 @@ const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 
-/** Whether a program of the host has a port: found by binding to it for a moment. undefined: it is free. */
-export function hostObstacle(candidate: PortCandidate): TiffinError | undefined {
+/** So few are asked of the kernel one by one. */
+const MOST_TRIED = 8;
+
+/**
+ * Whether programs of the host have ports, for who asks about one after the other within a moment. Where many are asked about, the
+ * kernel is asked for all that have listeners once, and only those are tried.
+ */
+export class HostPorts {
+  private readonly usable = new Set<string>();
+  private readonly listening = new Map<Protocol, ReadonlySet<number> | undefined>();
+  private tried = 0;
+
+  /** undefined: it is free. */
+  obstacle(candidate: PortCandidate): TiffinError | undefined {
+    const { protocol, hostIps, hostPort } = candidate;
+    const isKnown = hostIps.every((hostIp) => this.usable.has(hostIp));
+    if (isKnown && this.tried >= MOST_TRIED && this.listeners(protocol)?.has(hostPort) === false)
+      return undefined;
+    this.tried += 1;
+    const found = hostObstacle(candidate);
+    if (!found) for (const hostIp of hostIps) this.usable.add(hostIp);
+    return found;
+  }
+
+  private listeners(protocol: Protocol): ReadonlySet<number> | undefined {
+    if (!this.listening.has(protocol)) this.listening.set(protocol, listeners(protocol));
+    return this.listening.get(protocol);
+  }
+}
+
+function listeners(protocol: Protocol): ReadonlySet<number> | undefined {
+  try {
+    return protocol === "sctp" ? undefined : listeningPorts(SOCKET[protocol][1]);
+  } catch {
+    // The kernel has no such list: each port is tried.
+    return undefined;
+  }
+}
+
+/** Found by binding to it for a moment. */
+function hostObstacle(candidate: PortCandidate): TiffinError | undefined {
   const { protocol, hostIps, hostPort } = candidate;
   for (const hostIp of hostIps) {
     const result = tryBind(protocol, hostIp, hostPort);

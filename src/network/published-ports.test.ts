@@ -109,23 +109,32 @@ describe("portElements()", () => {
     );
   const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString("hex");
 
-  test("is one element for a port: protocol, address and port to address and port", () => {
-    const [element] = elements({}).get("ports4") ?? [];
-    expect(hex(element?.key)).toBe("06000000000000001f900000");
-    expect(hex(element?.keyEnd)).toBe("06000000ffffffff1f900000");
-    expect(hex(element?.value)).toBe("0a00000200500000");
+  test("is one element for a port: of any address by its number, else by both", () => {
+    const [open] = elements({}).get("open4") ?? [];
+    expect(hex(open?.key)).toBe("060000001f900000");
+    expect(open?.keyEnd).toBeUndefined();
+    expect(hex(open?.value)).toBe("0a00000200500000");
+    const at = elements({ hostIp: "127.0.0.1" });
+    expect([...at.keys()]).toEqual(["ports4"]);
+    expect(hex(at.get("ports4")?.[0]?.key)).toBe("060000007f0000011f900000");
   });
 
   test("is one element for a range that keeps its numbers, else one a port", () => {
     const kept = elements({ hostPort: 80, count: 1000 });
     expect([...kept.keys()]).toEqual(["ranges4"]);
     expect(kept.get("ranges4")).toHaveLength(1);
-    expect(elements({ count: 1000 }).get("ports4")).toHaveLength(1000);
+    const [range] = kept.get("ranges4") ?? [];
+    expect([hex(range?.key), hex(range?.keyEnd), hex(range?.value)]).toEqual([
+      "060000000000000000500000",
+      "06000000ffffffff04370000",
+      "0a000002",
+    ]);
+    expect(elements({ count: 1000 }).get("open4")).toHaveLength(1000);
   });
 
   test("leads no address to a container without one of its family", () => {
     const port = { hostIp: "::" };
-    expect(elements(port).get("ports6")).toHaveLength(1);
+    expect(elements(port).get("open6")).toHaveLength(1);
     const plain: PublishedPort = {
       protocol: "tcp",
       hostIp: "::",

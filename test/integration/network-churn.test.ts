@@ -63,7 +63,7 @@ describe.skipIf(engineObstacle !== undefined)("many containers", () => {
     if (Bun.which("nft") !== null) {
       const table = `tiffin-${engine.engineId.slice(0, 8)}`;
       const shown = Bun.spawnSync(["nft", "list", "table", "inet", table]).stdout.toString();
-      expect(shown).toContain("map ports4");
+      expect(shown).toContain("map open4");
       expect(shown).not.toContain("tcp . ");
     }
   });

@@ -9,11 +9,14 @@ import {
 } from "bun:test";
 import { type EngineFixture, engineObstacle, openEngineFixture, until } from "./engine-fixture.ts";
 
-if (engineObstacle !== undefined) console.log(`skipped: names in networks: ${engineObstacle}`);
+const obstacle =
+  engineObstacle ??
+  (Bun.which("dig") === null ? "this needs dig (Debian's bind9-dnsutils)" : undefined);
+if (obstacle !== undefined) console.log(`skipped: names in networks: ${obstacle}`);
 
 setDefaultTimeout(120_000);
 
-describe.if(engineObstacle === undefined)("names in networks", () => {
+describe.if(obstacle === undefined)("names in networks", () => {
   let engine: EngineFixture;
 
   beforeAll(async () => {

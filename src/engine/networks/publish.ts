@@ -1,4 +1,4 @@
-import { ephemeralPorts, hostObstacle } from "../../network/host-port.ts";
+import { ephemeralPorts, HostPorts } from "../../network/host-port.ts";
 import type { Endpoint, Network, PublishedPort } from "../../network/network.ts";
 import { keptPorts } from "../../network/port-changes.ts";
 import { refuseUnforwardable } from "../../network/port-forwarder.ts";
@@ -47,12 +47,13 @@ export function portsFor(
   if (network.driver !== "bridge") return [];
   const { id, spec, current } = container;
   const { kept, missing } = keptPorts(wantedBindings(spec), current);
+  const host = new HostPorts();
   const choice: PortChoice = {
     anyAddresses: anyAddresses(endpoint, network),
     anyPorts: ephemeralPorts,
     obstacle: (candidate) =>
       containerObstacle(context, candidate, { id, ports: kept }) ??
-      hostObstacle(withoutOwn(candidate, current)),
+      host.obstacle(withoutOwn(candidate, current)),
   };
   const ports = choosePorts(missing, choice, kept);
   if (context.networks.firewall.inForce === "none") refuseUnforwardable(ports);
