@@ -123,8 +123,8 @@ describe("portElements()", () => {
     const kept = elements({ hostPort: 80, count: 1000 });
     expect([...kept.keys()]).toEqual(["ranges4"]);
     expect(kept.get("ranges4")).toHaveLength(1);
-    const [range] = kept.get("ranges4") ?? [];
-    expect([hex(range?.key), hex(range?.keyEnd), hex(range?.value)]).toEqual([
+    const [element] = kept.get("ranges4") ?? [];
+    expect([hex(element?.key), hex(element?.keyEnd), hex(element?.value)]).toEqual([
       "060000000000000000500000",
       "06000000ffffffff04370000",
       "0a000002",
