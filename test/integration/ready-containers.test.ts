@@ -83,7 +83,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
       expect(isAhead(steps)).toBeTrue();
       for (const { ahead, nanoseconds } of steps)
         expect(nanoseconds === undefined).toBe(ahead === true);
-      expect(await engine.dockerOk("exec", "first", "id", "-u")).toBe("0");
+      expect(await engine.tiffinOk("exec", "first", "id", "-u")).toBe("0");
       await full();
       expect(await unownedResources(engine)).toEqual([]);
     },
@@ -94,7 +94,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
     "its interface on the default bridge is made ahead, and nobody else has its addresses",
     async () => {
       const addressOf = (name: string) =>
-        engine.dockerOk("inspect", "-f", "{{.NetworkSettings.IPAddress}}", name);
+        engine.tiffinOk("inspect", "-f", "{{.NetworkSettings.IPAddress}}", name);
       const addresses: string[] = [];
       for (const name of ["one-of", "two-of", "three-of", "four-of"]) {
         await full();
@@ -103,18 +103,18 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
         const connects = steps.filter(({ reason }) => reason === "connect eth0 to its network");
         expect(connects.map(({ ahead }) => ahead)).not.toContain(undefined);
         const address = await addressOf(name);
-        expect(await engine.dockerOk("exec", name, "ip", "addr", "show", "eth0")).toContain(
+        expect(await engine.tiffinOk("exec", name, "ip", "addr", "show", "eth0")).toContain(
           address,
         );
         addresses.push(address);
       }
       expect(new Set(addresses).size).toBe(4);
       const [first = "", ...others] = addresses;
-      for (const other of others) await engine.dockerOk("exec", "one-of", "ping", "-c1", other);
-      expect(await engine.dockerOk("exec", "two-of", "ping", "-c1", first)).toContain(
+      for (const other of others) await engine.tiffinOk("exec", "one-of", "ping", "-c1", other);
+      expect(await engine.tiffinOk("exec", "two-of", "ping", "-c1", first)).toContain(
         "1 packets received",
       );
-      await engine.dockerOk("rm", "-f", "one-of", "two-of", "three-of", "four-of");
+      await engine.tiffinOk("rm", "-f", "one-of", "two-of", "three-of", "four-of");
     },
     TIMEOUT_MS,
   );
@@ -122,18 +122,18 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
   test(
     "one with an interface is of no use to a container that was given another network before its start",
     async () => {
-      await engine.dockerOk("network", "create", "other");
+      await engine.tiffinOk("network", "create", "other");
       await full();
       await create("connected");
-      await engine.dockerOk("network", "connect", "other", "connected");
+      await engine.tiffinOk("network", "connect", "other", "connected");
       const steps = await start("connected");
       const connects = steps.filter(({ reason }) => /^connect eth\d to its network$/.test(reason));
       expect(connects.filter(({ ahead }) => ahead === true)).toEqual([]);
       expect(connects).not.toEqual([]);
-      const links = await engine.dockerOk("exec", "connected", "ls", "/sys/class/net");
+      const links = await engine.tiffinOk("exec", "connected", "ls", "/sys/class/net");
       expect(links.split("\n")).toEqual(expect.arrayContaining(["eth0", "eth1"]));
-      await engine.dockerOk("rm", "-f", "connected");
-      await engine.dockerOk("network", "rm", "other");
+      await engine.tiffinOk("rm", "-f", "connected");
+      await engine.tiffinOk("network", "rm", "other");
     },
     TIMEOUT_MS,
   );
@@ -141,9 +141,9 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
   test(
     "a second start of the same container begins anew, in the same ids",
     async () => {
-      const idsOf = () => engine.dockerOk("exec", "first", "cat", "/proc/self/uid_map");
+      const idsOf = () => engine.tiffinOk("exec", "first", "cat", "/proc/self/uid_map");
       const before = await idsOf();
-      await engine.dockerOk("stop", "-t", "0", "first");
+      await engine.tiffinOk("stop", "-t", "0", "first");
       expect(isAhead(await start("first"))).toBeFalse();
       expect(await idsOf()).toBe(before);
     },
@@ -166,7 +166,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
         "-e",
         "A=b",
       ];
-      const ran = await engine.docker([
+      const ran = await engine.tiffin([
         "run",
         "--rm",
         ...asked,
@@ -193,7 +193,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
       const kinds = () => descriptorKinds(supervisorOf(engine, id) ?? -1);
       expect(isAhead(await start("kept"))).toBeTrue();
       const readyKinds = kinds();
-      await engine.dockerOk("stop", "-t", "0", "kept");
+      await engine.tiffinOk("stop", "-t", "0", "kept");
       expect(isAhead(await start("kept"))).toBeFalse();
       expect(readyKinds).toEqual(kinds());
     },
@@ -213,7 +213,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
         "below-another": { HostConfig: { CgroupParent: `/tiffin/${engine.engineId}/other` } },
       })) {
         expect(before).not.toContain(await create(name, config));
-        await engine.dockerOk("rm", name);
+        await engine.tiffinOk("rm", name);
       }
       expect(await ready()).toEqual(before);
     },
@@ -225,7 +225,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
     async () => {
       await full();
       const long = "x".repeat(100_000);
-      const out = await engine.dockerOk("run", "--rm", "busybox", "sh", "-c", `echo \${#0}`, long);
+      const out = await engine.tiffinOk("run", "--rm", "busybox", "sh", "-c", `echo \${#0}`, long);
       expect(out).toBe("100000");
     },
     TIMEOUT_MS,
@@ -242,7 +242,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
       for (const after of ["after", "after-that"]) {
         expect(await create(after)).not.toBe(id);
         await start(after);
-        expect(await engine.dockerOk("exec", after, "echo", "well")).toBe("well");
+        expect(await engine.tiffinOk("exec", after, "echo", "well")).toBe("well");
       }
     },
     TIMEOUT_MS,
@@ -254,7 +254,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
       await full();
       const id = await create("unused");
       expect(processesIn(id)).toHaveLength(1);
-      await engine.dockerOk("rm", "unused");
+      await engine.tiffinOk("rm", "unused");
       expect(await ready()).not.toContain(id);
       expect(await unownedResources(engine)).toEqual([]);
     },
@@ -283,7 +283,7 @@ describe.skipIf(engineObstacle !== undefined)("ready containers", () => {
     async () => {
       await engine.stopEngine();
       await engine.startEngine({ TIFFIN_READY: "0" });
-      await engine.dockerOk("run", "--rm", "busybox", "true");
+      await engine.tiffinOk("run", "--rm", "busybox", "true");
       await Bun.sleep(200);
       expect(await ready()).toEqual([]);
     },
