@@ -89,7 +89,8 @@ function holdRunning(context: EngineContext, container: StoredContainer): HeldTr
     release();
     return undefined;
   }
-  return { root: { descriptor: held.at(-1) ?? -1 }, idBase: container.idBase, release };
+  const [namespace = -1, descriptor = -1] = held;
+  return { root: { descriptor, namespace }, idBase: container.idBase, release };
 }
 
 function isAlive(process: { descriptor(): number }): boolean {

@@ -69,7 +69,10 @@ export function openat2Raw(directory: number, name: string, how: OpenHow): numbe
 
 /** openat2(2) with O_CLOEXEC; whoever calls closes the descriptor. */
 export function openat2(directory: number, name: string, how: OpenHow): number {
-  return check(openat2Raw(directory, name, how), "openat2", `open ${JSON.stringify(name)}`);
+  const result = openat2Raw(directory, name, how);
+  // Words for what is fine would cost as much as the call.
+  if (result < 0) throw syscallError("openat2", result, `open ${JSON.stringify(name)}`);
+  return result;
 }
 
 export function closeDescriptor(descriptor: number): void {
@@ -123,16 +126,21 @@ export function fchmod(descriptor: number, mode: number): void {
   check(syscallRaw("fchmod", descriptor, mode), "fchmod", "set a mode");
 }
 
+/** Filled and read by one call at a time. */
+const times = new BigInt64Array(4);
+const timeBytes = new Uint8Array(times.buffer);
+
 /** Modification and access time, in nanoseconds since the epoch, of a name (a link itself) or, when it is "", of the descriptor. */
 export function utimensat(at: At, mtimeNs: bigint): void {
   const billion = 1_000_000_000n;
   const nanoseconds = ((mtimeNs % billion) + billion) % billion;
   const seconds = (mtimeNs - nanoseconds) / billion;
-  const times = new BigInt64Array([seconds, nanoseconds, seconds, nanoseconds]);
+  times[0] = times[2] = seconds;
+  times[1] = times[3] = nanoseconds;
   const name = at[1] === "" ? null : path(at[1]);
   const flags = name === null ? 0 : AT.SYMLINK_NOFOLLOW;
-  const result = syscallRaw("utimensat", at[0], name, new Uint8Array(times.buffer), flags);
-  check(result, "utimensat", `set the time of ${quote(at[1])}`);
+  const result = syscallRaw("utimensat", at[0], name, timeBytes, flags);
+  if (result < 0) throw syscallError("utimensat", result, `set the time of ${quote(at[1])}`);
 }
 
 /** renameat2(2): 0, or the negative errno. */
@@ -267,9 +275,10 @@ export function writeAll(descriptor: number, data: Uint8Array, position: number)
   while (rest.length > 0) {
     const result = syscallRaw("pwrite64", descriptor, rest, rest.length, at);
     if (result === -ERRNO.EINTR) continue;
-    const written = check(result, "pwrite64", `write ${rest.length} bytes`);
-    rest = rest.subarray(written);
-    at += written;
+    if (result < 0) throw syscallError("pwrite64", result, `write ${rest.length} bytes`);
+    if (result === rest.length) return;
+    rest = rest.subarray(result);
+    at += result;
   }
 }
 
@@ -277,10 +286,11 @@ export function writeAll(descriptor: number, data: Uint8Array, position: number)
 export function readAt(descriptor: number, bytes: Uint8Array, position: number): number {
   let filled = 0;
   while (filled < bytes.length) {
-    const rest = bytes.subarray(filled);
+    const rest = filled === 0 ? bytes : bytes.subarray(filled);
     const result = syscallRaw("pread64", descriptor, rest, rest.length, position + filled);
     if (result === -ERRNO.EINTR) continue;
-    if (check(result, "pread64", `read ${rest.length} bytes`) === 0) break;
+    if (result < 0) throw syscallError("pread64", result, `read ${rest.length} bytes`);
+    if (result === 0) break;
     filled += result;
   }
   return filled;

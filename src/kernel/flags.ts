@@ -43,6 +43,7 @@ export const S_IFMT = 0o170000;
 
 export const CLONE = {
   NEWTIME: 0x80n,
+  FS: 0x200n,
   FILES: 0x400n,
   PIDFD: 0x1000n,
   PARENT: 0x8000n,

@@ -3,8 +3,13 @@ import type { StackRoot } from "./mount-stack.ts";
 import type { PathStatus } from "./resolve-path.ts";
 import type { PlainError } from "./unpack-message.ts";
 
-/** Where a container's tree is: a descriptor of the root of one that runs, or what the root of another is mounted from. */
-export type TreeRoot = { readonly descriptor: number } | { readonly stack: StackRoot };
+/**
+ * Where a container's tree is: descriptors of the root of one that runs and of its mount namespace, or what the root of another is
+ * mounted from.
+ */
+export type TreeRoot =
+  | { readonly descriptor: number; readonly namespace: number }
+  | { readonly stack: StackRoot };
 
 /** A container's own layer: its upper directory over the image's layers (host paths, the lowest first). */
 export interface OwnLayer {

@@ -11,12 +11,13 @@ import { type Change, engineMade, walkChanges } from "./changes.ts";
 import { decompress } from "./decompress.ts";
 import { DirectOutput } from "./direct-output.ts";
 import { mountStack } from "./mount-stack.ts";
-import { findDirectory, findPath } from "./resolve-path.ts";
+import { findDirectory, type FoundPath, findPath } from "./resolve-path.ts";
 import { TarDecoder } from "./tar-reader.ts";
 import { followRecipe } from "./tar-recipe.ts";
 import type { OwnLayer, TreeResult, TreeRoot, TreeTask, WriteTask } from "./tree-task.ts";
 import { Tree, withRoots } from "./tree.ts";
 import { TreeWriter } from "./tree-writer.ts";
+import { withoutDevices } from "./without-devices.ts";
 
 /** How the thread of a task speaks with the engine's. */
 export interface TreeLine {
@@ -106,12 +107,28 @@ async function readPath(
       base: found.status.name,
       idBase: task.idBase,
       checkpoint: () => line.checkpoint(),
-      // One that does not run is mounted without devices.
-      isTrusted: !("descriptor" in task.root),
     };
-    await sendAll(archiveFound(found, options), line);
+    await withTrusted(task.root, found, (held, isTrusted) =>
+      sendAll(archiveFound(held, { ...options, isTrusted }), line),
+    );
   } finally {
     found.close();
+  }
+}
+
+/** `isTrusted`: on what is held then, no name opens a device. */
+async function withTrusted(
+  root: TreeRoot,
+  found: FoundPath,
+  work: (held: FoundPath, isTrusted: boolean) => Promise<void> | void,
+): Promise<void> {
+  const { directory } = found;
+  const own = directory === null ? undefined : withoutDevices(root, directory);
+  if (own === undefined) return work(found, "stack" in root);
+  try {
+    await work({ ...found, directory: own }, true);
+  } finally {
+    closeDescriptor(own);
   }
 }
 
@@ -146,9 +163,11 @@ async function copyOut(task: TreeTask & { kind: "copy-out" }, line: TreeLine): P
       const writer = new TreeWriter({ root: null, directory, path, ...made });
       const found = findPath(root, task.path);
       try {
-        const options = directOptions(task.host.base, writer, line);
-        const isTrusted = !("descriptor" in task.root);
-        for (const _ of archiveFound(found, { ...options, idBase: task.idBase, isTrusted }));
+        const { idBase } = task;
+        const options = { ...directOptions(task.host.base, writer, line), idBase };
+        await withTrusted(task.root, found, (held, isTrusted) => {
+          for (const _ of archiveFound(held, { ...options, isTrusted }));
+        });
       } finally {
         found.close();
         writer.close();

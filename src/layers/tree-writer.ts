@@ -13,6 +13,7 @@ import {
   mknodat,
   openat2,
   openat2Raw,
+  type OpenHow,
   setxattrAtRaw,
   statusAt,
   statusOf,
@@ -48,6 +49,8 @@ export interface TreeWriterOptions {
 interface OpenFile {
   readonly descriptor: number;
   readonly entry: TarEntry;
+  /** It was made with its mode. */
+  readonly hasMode: boolean;
   readonly at: readonly [directory: number, name: string];
 }
 
@@ -61,10 +64,24 @@ const INSIDE = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
 const IN_CONTAINER = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
 /** A directory whose group goes to what is made in it. */
 const SETGID = 0o2000;
+const MODE = 0o7777;
+/** What a change of owner or a write takes away. */
+const SPECIAL = 0o7000;
 /** Shared: what it says is turned into the kernel's form once. */
 const FIND = { flags: O.PATH | O.DIRECTORY | O.NOFOLLOW, resolve: INSIDE };
 const FOLLOW = { flags: O.PATH | O.DIRECTORY, resolve: IN_CONTAINER };
-const CREATE = { flags: O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, mode: 0o600, resolve: INSIDE };
+const PRIVATE_MODE = 0o600;
+/** By mode. */
+const creations = new Map<number, OpenHow>();
+
+function creation(mode: number): OpenHow {
+  let how = creations.get(mode);
+  if (how === undefined) {
+    how = { flags: O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, mode, resolve: INSIDE };
+    creations.set(mode, how);
+  }
+  return how;
+}
 
 /**
  * Unpacks an archive into a directory of a container, as docker's `cp` does: onto what is there, following links of the
@@ -76,6 +93,8 @@ export class TreeWriter {
   private readonly open = new Map<string, number>();
   /** Open directories that give their group to what is made in them. */
   private readonly groupGivers = new Set<number>();
+  /** Of open directories: the last mode that a file made there had as asked for (neither umask nor an access list changed it). */
+  private readonly keptModes = new Map<number, number>();
   private readonly times = new Map<string, bigint>();
   private file: OpenFile | null = null;
 
@@ -138,12 +157,25 @@ export class TreeWriter {
         return;
       case "file":
         this.make(entry, [parent, name], () => {
-          this.file = { descriptor: openat2(parent, name, CREATE), entry, at: [parent, name] };
+          this.file = this.makeFile(entry, parent, name);
         });
         return;
       default:
         this.make(entry, [parent, name], () => this.node(entry, [parent, name]));
     }
+  }
+
+  /** A file that has its owner at once may have its mode at once too: it holds what it will hold, for whoever may read it then. */
+  private makeFile(entry: TarEntry, parent: number, name: string): OpenFile {
+    const { mode } = entry;
+    const atOnce = (mode & SPECIAL) === 0 && this.isMakers(entry, parent);
+    const descriptor = openat2(parent, name, creation(atOnce ? mode : PRIVATE_MODE));
+    let hasMode = atOnce && this.keptModes.get(parent) === mode;
+    if (atOnce && !hasMode) {
+      hasMode = (statusOf(descriptor).mode & MODE) === mode;
+      if (hasMode) this.keptModes.set(parent, mode);
+    }
+    return { descriptor, entry, hasMode, at: [parent, name] };
   }
 
   /** Makes a name that may be taken: what has it goes first. */
@@ -223,12 +255,12 @@ export class TreeWriter {
   }
 
   /** In this order: a change of owner clears setuid bits, and like every write it clears capabilities. */
-  private endFile({ descriptor, entry, at }: OpenFile): void {
+  private endFile({ descriptor, entry, hasMode, at }: OpenFile): void {
     try {
       if (entry.isSparse) ftruncate(descriptor, entry.sizeBytes);
       if (!this.isMakers(entry, at[0])) this.setOwner(entry, [descriptor, ""]);
       this.setXattrs(entry, (key, value) => fsetxattrRaw(descriptor, key, value));
-      fchmod(descriptor, entry.mode);
+      if (!hasMode) fchmod(descriptor, entry.mode);
       utimensat([descriptor, ""], entry.mtimeNs);
     } finally {
       closeDescriptor(descriptor);
@@ -341,6 +373,7 @@ export class TreeWriter {
     closeDescriptor(descriptor);
     this.open.delete(path);
     this.groupGivers.delete(descriptor);
+    this.keptModes.delete(descriptor);
   }
 
   /** Open directories may not be what their names say any more; those that are needed still stay open. */
