@@ -73,7 +73,7 @@ export function listChains(socket: NetlinkSocket, only?: string): ListedChain[] 
 }
 
 const GET_SET_ELEMENT = 13;
-const ELEMENT = { KEY: 1, VALUE: 2, KEY_END: 10 };
+const ELEMENT = { KEY: 1, VALUE: 2, FLAGS: 3, KEY_END: 10 };
 const FAMILY_NUMBER = { inet: 1, ip: 2, ip6: 10 } as const;
 
 export interface ListedSet {
@@ -125,6 +125,7 @@ function readElement(bytes: Uint8Array): Element {
     key: data(ELEMENT.KEY) ?? new Uint8Array(),
     ...(keyEnd ? { keyEnd } : {}),
     ...(value ? { value } : {}),
+    ...((number(attributes.get(ELEMENT.FLAGS)) & 1) === 1 ? { isEnd: true as const } : {}),
   };
 }
 
@@ -181,6 +182,10 @@ export function verdictOf({
   attributes,
 }: ListedExpression): { word: keyof typeof VERDICT_BITS; chain: string } | undefined {
   if (name === "reject") return { word: "drop", chain: "" };
+  // One of iptables' targets that iptables-nft has not put into words of nf_tables.
+  if (name === "target" && /^(?:DROP|REJECT)$/.test(text(attributes.get(1)))) {
+    return { word: "drop", chain: "" };
+  }
   if (name !== "immediate") return undefined;
   const verdict = decodeAttributes(attributes.get(2) ?? new Uint8Array(), 0).get(2);
   if (!verdict) return undefined;

@@ -130,6 +130,8 @@ export interface Element {
   readonly key: Uint8Array;
   /** The last key of a range. */
   readonly keyEnd?: Uint8Array;
+  /** As the kernel lists ranges of one field: no key, but the first one behind a range. */
+  readonly isEnd?: true;
   readonly value?: Uint8Array;
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { ListedChain, ListedExpression, ListedRule } from "../kernel/nft-listing.ts";
-import { type Packet, walkChain } from "./packet-walk.ts";
+import type { Element } from "../kernel/nftables.ts";
+import type { Packet } from "./packet-match.ts";
+import { walkChain } from "./packet-walk.ts";
 
 const packet: Packet = { version: 4, protocol: 6, port: 80, isLed: true };
 
@@ -55,6 +57,61 @@ function port(number: number): ListedExpression[] {
   ];
 }
 
+const key = (number: number, isEnd?: true): Element => ({
+  key: Uint8Array.of(number >> 8, number & 255),
+  ...(isEnd ? { isEnd } : {}),
+});
+const SETS: Readonly<Record<string, Element[]>> = {
+  web: [key(443), key(80)],
+  mail: [key(25)],
+  high: [key(90, true), key(70), key(0, true)],
+  low: [key(0, true), key(70, true), key(10)],
+};
+
+/** The port in a set; of a map: to a verdict. */
+function inSet(name: string, more: [number, Uint8Array][] = []): ListedExpression[] {
+  const [load] = port(0);
+  return [
+    ...(load ? [load] : []),
+    expression("lookup", [[1, Buffer.from(`${name}\0`)], [2, be32(1)], ...more]),
+  ];
+}
+
+/** The interface that it comes in by. */
+function from(name: string): ListedExpression[] {
+  return [
+    expression("meta", [
+      [1, be32(1)],
+      [2, be32(6)],
+    ]),
+    expression("cmp", [
+      [1, be32(1)],
+      [2, be32(0)],
+      [3, attribute(1, Buffer.from(`${name}\0`))],
+    ]),
+  ];
+}
+
+function state(bits: number): ListedExpression[] {
+  return [
+    expression("ct", [
+      [1, be32(1)],
+      [2, be32(0)],
+    ]),
+    expression("bitwise", [
+      [1, be32(1)],
+      [2, be32(1)],
+      [4, attribute(1, Uint8Array.of(bits, 0, 0, 0))],
+      [5, attribute(1, new Uint8Array(4))],
+    ]),
+    expression("cmp", [
+      [1, be32(1)],
+      [2, be32(1)],
+      [3, attribute(1, new Uint8Array(4))],
+    ]),
+  ];
+}
+
 function rules(list: readonly ListedExpression[][]): ListedRule[] {
   return list.map((expressions, index) => ({ handle: index + 1, expressions }));
 }
@@ -74,7 +131,32 @@ const cases: [
   ["a rule for the port", [[...port(80), drop]], [], false, "drops", "rule 1 of chain own"],
   ["a rule for another port", [[...port(81), drop]], [], false, "passes", ""],
   ["a rule that cannot be told", [[unknown, drop]], [], false, "may drop", "rule 1 of chain own"],
-  ["an exception to a policy", [[...port(80), accept]], [], DROPS, "passes", ""],
+  ["an exception to a policy", [[...port(80), accept]], [], DROPS, "passes", "rule 1 of chain own"],
+  ["a set with the port", [[...inSet("web"), drop]], [], false, "drops", "rule 1 of chain own"],
+  ["a set without it", [[...inSet("mail"), drop]], [], false, "passes", ""],
+  [
+    "a set of ranges with it",
+    [[...inSet("high"), drop]],
+    [],
+    false,
+    "drops",
+    "rule 1 of chain own",
+  ],
+  ["a set of ranges without it", [[...inSet("low"), drop]], [], false, "passes", ""],
+  [
+    "a set that is not to be seen",
+    [[...inSet("?"), drop]],
+    [],
+    false,
+    "may drop",
+    "rule 1 of chain own",
+  ],
+  ["all but what is in a set", [[...inSet("web", [[5, be32(1)]]), drop]], [], false, "passes", ""],
+  ["a map of verdicts", [inSet("web", [[3, be32(0)]])], [], DROPS, "may drop", "policy drop"],
+  ["an exception for the loopback", [[...from("lo"), accept]], [], DROPS, "drops", "policy drop"],
+  ["one for an interface", [[...from("eth0"), accept]], [], DROPS, "may drop", "policy drop"],
+  ["one for what goes on", [[...state(2), accept]], [], DROPS, "drops", "policy drop"],
+  ["one for what begins", [[...state(8), accept]], [], DROPS, "passes", "rule 1 of chain own"],
   ["an exception that may hold", [[unknown, accept]], [], DROPS, "may drop", "policy drop"],
   ["a chain that is led to", [[jump]], [[drop]], false, "drops", "rule 1 of chain other"],
   [
@@ -85,7 +167,7 @@ const cases: [
     "may drop",
     "rule 1 of chain other",
   ],
-  ["an exception there", [[jump], [drop]], [[accept]], false, "passes", ""],
+  ["an exception there", [[jump], [drop]], [[accept]], false, "passes", "rule 1 of chain other"],
   ["a reject", [[expression("reject", [])]], [], false, "drops", "rule 1 of chain own"],
 ];
 
@@ -99,8 +181,11 @@ describe("walkChain()", () => {
         base: { hook: "forward", priority: 0, dropsByPolicy },
         rules: rules(own),
       };
-      const chains = [base, { ...place, name: "other", rules: rules(other) }];
-      expect(walkChain(base, chains, packet)).toMatchObject({ outcome, by });
+      const ruleset = {
+        chains: [base, { ...place, name: "other", rules: rules(other) }],
+        elements: ({ set }: { set: string }) => SETS[set],
+      };
+      expect(walkChain(base, ruleset, packet)).toMatchObject({ outcome, by });
     });
   }
 });

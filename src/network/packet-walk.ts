@@ -1,25 +1,11 @@
-import { decodeAttributes } from "../kernel/netlink.ts";
 import {
   type ListedChain,
   type ListedExpression,
   type ListedRule,
-  number,
   verdictOf,
 } from "../kernel/nft-listing.ts";
-
-/** What is known of the first packet of a connection where a chain sees it. */
-export interface Packet {
-  /** 4: IPv4, 6: IPv6. */
-  readonly version: 4 | 6;
-  /** IP's number: 6 is TCP. */
-  readonly protocol: number;
-  readonly port: number;
-  /** Its destination's bytes, where that is certain. */
-  readonly address?: Uint8Array;
-  readonly outInterface?: string;
-  /** Its destination was changed: it is for a published port. */
-  readonly isLed: boolean;
-}
+import type { Element } from "../kernel/nftables.ts";
+import { matches, type Packet, type Registers, type Truth } from "./packet-match.ts";
 
 /** What a base chain does with a packet. */
 export interface Walk {
@@ -28,17 +14,34 @@ export interface Walk {
   readonly chain: string;
   readonly hook: string;
   readonly outcome: "passes" | "drops" | "may drop";
-  /** Which rule, or the policy: `rule 7 of chain x`, `policy drop`; "" when it passes. */
+  /** Which rule, or the policy: `rule 7 of chain x`, `policy drop`; "" when it passes as no rule decides. */
   readonly by: string;
 }
 
-type Truth = "yes" | "no" | "maybe";
+/** All that the kernel has, as far as it concerns a packet. */
+export interface Ruleset {
+  readonly chains: readonly ListedChain[];
+  /** What is in a set; undefined: that cannot be told. */
+  readonly elements: (set: {
+    readonly family: string;
+    readonly table: string;
+    readonly set: string;
+  }) => readonly Element[] | undefined;
+}
 
 /** Takes a packet through one base chain, and the chains of its table that it leads to. What cannot be told counts as maybe. */
-export function walkChain(base: ListedChain, chains: readonly ListedChain[], packet: Packet): Walk {
+export function walkChain(base: ListedChain, ruleset: Ruleset, packet: Packet): Walk {
   const { family, table, name: chain } = base;
-  const around = chains.filter((one) => one.family === family && one.table === table);
-  const trip: Trip = { around, packet, seen: new Set(), drop: "", mayPass: false };
+  const around = ruleset.chains.filter((one) => one.family === family && one.table === table);
+  const trip: Trip = {
+    around,
+    ruleset,
+    packet,
+    seen: new Set(),
+    drop: "",
+    pass: "",
+    mayPass: false,
+  };
   const end = walk(trip, base, "yes");
   const place = { family, table, chain, hook: base.base?.hook ?? "" };
   if (end === "drops") return { ...place, outcome: "drops", by: trip.drop };
@@ -46,16 +49,19 @@ export function walkChain(base: ListedChain, chains: readonly ListedChain[], pac
     return { ...place, outcome: trip.mayPass ? "may drop" : "drops", by: "policy drop" };
   }
   if (trip.drop !== "") return { ...place, outcome: "may drop", by: trip.drop };
-  return { ...place, outcome: "passes", by: "" };
+  return { ...place, outcome: "passes", by: end === "passes" ? trip.pass : "" };
 }
 
 interface Trip {
   readonly around: readonly ListedChain[];
+  readonly ruleset: Ruleset;
   readonly packet: Packet;
   /** Chains that were gone through: what a second time would tell is known. */
   readonly seen: Set<string>;
   /** The rule that drops it, or may. */
   drop: string;
+  /** The rule that lets it pass for certain. */
+  pass: string;
   mayPass: boolean;
 }
 
@@ -68,15 +74,22 @@ function walk(trip: Trip, chain: ListedChain, reached: Truth): End {
   trip.seen.add(key);
   let certainty = reached;
   for (const rule of chain.rules) {
-    const { truth, verdict } = judge(rule, trip.packet);
+    const { truth, verdict } = judge(rule, chain, trip);
     if (truth === "no" || verdict === undefined) continue;
     const isCertain = truth === "yes" && certainty === "yes";
-    if (verdict.word === "drop") {
+    const name = `rule ${rule.handle} of chain ${chain.name}`;
+    if (verdict.word === "any") {
+      trip.mayPass = true;
+      if (trip.drop === "") trip.drop = name;
+    } else if (verdict.word === "drop") {
       const drops = isCertain && !trip.mayPass;
-      if (drops || trip.drop === "") trip.drop = `rule ${rule.handle} of chain ${chain.name}`;
+      if (drops || trip.drop === "") trip.drop = name;
       if (isCertain) return drops ? "drops" : "passes";
     } else if (verdict.word === "accept") {
-      if (isCertain) return "passes";
+      if (isCertain) {
+        trip.pass = name;
+        return "passes";
+      }
       trip.mayPass = true;
     } else if (verdict.word === "return") {
       if (truth === "yes") return "goes on";
@@ -91,99 +104,30 @@ function walk(trip: Trip, chain: ListedChain, reached: Truth): End {
   return "goes on";
 }
 
+/** Of a map of verdicts: any of them, or none. */
+type Verdict = NonNullable<ReturnType<typeof verdictOf>> | { readonly word: "any" };
+
 /** Whether a rule's conditions hold, and what it decides then. */
 function judge(
   rule: ListedRule,
-  packet: Packet,
-): { truth: Truth; verdict: ReturnType<typeof verdictOf> } {
-  const registers = new Map<number, Uint8Array | undefined>();
+  { family, table }: ListedChain,
+  { packet, ruleset }: Trip,
+): { truth: Truth; verdict: Verdict | undefined } {
+  const registers: Registers = new Map();
   let truth: Truth = "yes";
   for (const expression of rule.expressions) {
-    const verdict = verdictOf(expression);
+    const verdict = isVerdictMap(expression) ? { word: "any" as const } : verdictOf(expression);
     if (verdict) return { truth, verdict };
-    const result = step(expression, packet, registers);
+    const result = matches(expression, packet, registers, (set) =>
+      ruleset.elements({ family, table, set }),
+    );
     if (result === "no") return { truth: "no", verdict: undefined };
     if (result === "maybe") truth = "maybe";
   }
   return { truth, verdict: undefined };
 }
 
-function step(
-  { name, attributes }: ListedExpression,
-  packet: Packet,
-  registers: Map<number, Uint8Array | undefined>,
-): Truth {
-  if (name === "meta" && attributes.has(1)) {
-    registers.set(number(attributes.get(1)), metaValue(number(attributes.get(2)), packet));
-    return "yes";
-  }
-  if (name === "payload" && attributes.has(1)) {
-    const [base, offset, length] = [2, 3, 4].map((type) => number(attributes.get(type)));
-    registers.set(
-      number(attributes.get(1)),
-      payloadValue([base, offset, length].join(" "), packet),
-    );
-    return "yes";
-  }
-  if (name === "ct" && attributes.has(1)) {
-    registers.set(number(attributes.get(1)), connectionValue(number(attributes.get(2)), packet));
-    return "yes";
-  }
-  if (name === "bitwise") return mask(attributes, registers);
-  if (name === "cmp") return compared(attributes, registers);
-  return name === "counter" || name === "log" ? "yes" : "maybe";
-}
-
-function metaValue(key: number, packet: Packet): Uint8Array | undefined {
-  if (key === 15) return Uint8Array.of(packet.version === 4 ? 2 : 10);
-  if (key === 16) return Uint8Array.of(packet.protocol);
-  if (key !== 7 || packet.outInterface === undefined) return undefined;
-  const bytes = Buffer.alloc(16);
-  bytes.write(packet.outInterface);
-  return bytes;
-}
-
-function payloadValue(field: string, packet: Packet): Uint8Array | undefined {
-  if (field === "2 2 2") return Uint8Array.of(packet.port >> 8, packet.port & 255);
-  if (field === "1 9 1" && packet.version === 4) return Uint8Array.of(packet.protocol);
-  return field === (packet.version === 4 ? "1 16 4" : "1 24 16") ? packet.address : undefined;
-}
-
-/** A connection that begins is new. Of its status only the one bit is certain, and only that is given. */
-function connectionValue(key: number, packet: Packet): Uint8Array | undefined {
-  if (key === 0) return Uint8Array.of(8, 0, 0, 0);
-  return key === 2 ? Uint8Array.of(packet.isLed ? DNAT : 0, 0, 0, 0) : undefined;
-}
-
-const DNAT = 0x20;
-
-function mask(
-  attributes: ReadonlyMap<number, Uint8Array>,
-  registers: Map<number, Uint8Array | undefined>,
-): Truth {
-  const value = registers.get(number(attributes.get(1)));
-  const bits = dataOf(attributes.get(4));
-  const flip = dataOf(attributes.get(5));
-  const isPlain = value && bits?.length === value.length && flip?.length === value.length;
-  registers.set(
-    number(attributes.get(2)),
-    isPlain ? value.map((byte, at) => (byte & (bits[at] ?? 0)) ^ (flip[at] ?? 0)) : undefined,
-  );
-  return "yes";
-}
-
-function compared(
-  attributes: ReadonlyMap<number, Uint8Array>,
-  registers: ReadonlyMap<number, Uint8Array | undefined>,
-): Truth {
-  const value = registers.get(number(attributes.get(1)));
-  const wanted = dataOf(attributes.get(3));
-  const operation = number(attributes.get(2));
-  if (!value || !wanted || operation > 1) return "maybe";
-  const isSame = Buffer.from(value.subarray(0, wanted.length)).equals(wanted);
-  return isSame === (operation === 0) ? "yes" : "no";
-}
-
-function dataOf(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes && decodeAttributes(bytes, 0).get(1);
+/** A lookup whose value goes to the register of verdicts, which has number 0. */
+function isVerdictMap({ name, attributes }: ListedExpression): boolean {
+  return name === "lookup" && attributes.get(3)?.every((byte) => byte === 0) === true;
 }

@@ -19,17 +19,55 @@ const facts: TraceFacts = {
   target,
   stopped: [],
   hostListener: "",
-  table: "tiffin",
-  hasTable: true,
+  firewall: { policy: "docker", table: "tiffin", lack: "" },
   forwards: true,
   walks: [],
 };
 const { target: _, ...nobody } = facts;
-const walk = { family: "ip", table: "filter", chain: "FORWARD", hook: "forward" };
+const walk = {
+  family: "ip",
+  table: "filter",
+  chain: "FORWARD",
+  hook: "forward",
+  packets: "first",
+} as const;
+const input = { ...walk, chain: "INPUT", hook: "input" } as const;
+const closed = { ...facts.firewall, policy: "host" } as const;
 
 const cases: [what: string, facts: TraceFacts, verdict: PortTrace["verdict"], reason: string][] = [
   ["all is well", facts, "reached", "it comes to 172.30.0.2:80"],
-  ["the table was flushed", { ...facts, hasTable: false }, "not reached", "somebody flushed it"],
+  [
+    "the table was flushed",
+    { ...facts, firewall: { ...facts.firewall, lack: "table inet tiffin is gone" } },
+    "not reached",
+    "table inet tiffin is gone: somebody took it away",
+  ],
+  [
+    "an input rule that drops",
+    { ...facts, firewall: closed, walks: [{ ...input, outcome: "drops", by: "policy drop" }] },
+    "not reached",
+    "table ip filter, input chain INPUT: policy drop drops what comes from other hosts",
+  ],
+  [
+    "an input rule that lets it in",
+    {
+      ...facts,
+      firewall: closed,
+      walks: [{ ...input, outcome: "passes", by: "rule 9 of chain x" }],
+    },
+    "reached",
+    "it comes to",
+  ],
+  [
+    "a forward chain that lets nothing follow",
+    {
+      ...facts,
+      firewall: closed,
+      walks: [{ ...walk, packets: "following", outcome: "drops", by: "policy drop" }],
+    },
+    "not reached",
+    "policy drop drops what follows the first packet",
+  ],
   ["nothing is forwarded", { ...facts, forwards: false }, "not reached", "forwards no packets"],
   [
     "nobody listens",
@@ -80,6 +118,17 @@ describe("tracePort()", () => {
       expect(trace.steps.some(({ state }) => state === "bad")).toBe(verdict.startsWith("not"));
     });
   }
+
+  test("the policy, and the rule that lets it in, are named", () => {
+    const walks = [{ ...input, outcome: "passes", by: "rule 9 of chain x" }] as const;
+    const texts = tracePort({ ...facts, firewall: closed, walks }).steps.map(({ text }) => text);
+    expect(texts).toContain("firewall policy host: the host's input rules decide");
+    expect(texts).toContain("table ip filter, input chain INPUT: rule 9 of chain x lets it in");
+    const dropped = [{ ...input, outcome: "drops", by: "policy drop" }] as const;
+    expect(tracePort({ ...facts, firewall: closed, walks: dropped }).hint).toEndWith(
+      "nft insert rule ip filter INPUT tcp dport 8080 accept",
+    );
+  });
 
   test("a stopped container that would have the port is named", () => {
     expect(tracePort({ ...nobody, stopped: ["old"] }).hint).toBe("tiffin start old");

@@ -1,3 +1,4 @@
+import type { FirewallPolicy } from "./firewall-policy.ts";
 import type { Walk } from "./packet-walk.ts";
 import type { Protocol } from "./network.ts";
 
@@ -24,11 +25,21 @@ export interface TraceFacts {
   readonly stopped: readonly string[];
   /** Who listens on the host itself: `process 812 (nginx)`. */
   readonly hostListener: string;
-  readonly table: string;
-  readonly hasTable: boolean;
+  readonly firewall: {
+    /** The one in force. */
+    readonly policy: FirewallPolicy;
+    readonly table: string;
+    /** What the kernel lacks of it for this port: `table inet tiffin is gone`; "": nothing. */
+    readonly lack: string;
+  };
   readonly forwards: boolean;
-  /** Chains of other tables on the way. */
-  readonly walks: readonly Walk[];
+  /** Chains of other tables on the way, in the order of the way. */
+  readonly walks: readonly TracedWalk[];
+}
+
+export interface TracedWalk extends Walk {
+  /** Which packets of a connection: the first one, or those that follow. */
+  readonly packets: "first" | "following";
 }
 
 export interface TraceStep {
@@ -73,7 +84,7 @@ function traceUnpublished(facts: TraceFacts): PortTrace {
   steps.push({ state: "ok", text: `${hostListener} listens on the host itself` });
   const walked = facts.walks.map(walkStep).filter((one) => one !== undefined);
   return {
-    steps: [...steps, ...walked.map(({ step }) => step)],
+    steps: [...steps, ...walked],
     verdict: "not published",
     reason: `port ${name} is ${hostListener}'s`,
     hint: "",
@@ -95,28 +106,14 @@ function tracePublished(facts: TraceFacts, target: NonNullable<TraceFacts["targe
     state: "ok",
     text: `${at}:${facts.port}/${facts.protocol} is published by container "${target.container}"`,
   });
-  const { table } = facts;
-  see(
-    facts.hasTable,
-    `table inet ${table} leads it to ${goal}`,
-    `table inet ${table} is not in the kernel: somebody flushed it`,
-    "tiffin system check --repair",
-  );
-  see(
-    facts.forwards,
-    "the host forwards packets (ip_forward)",
-    "the host forwards no packets (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding)",
-    "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
-  );
+  for (const step of wayIn(facts, goal)) see(step.isGood, step.good, step.bad, step.hint);
   for (const walk of facts.walks) {
-    const seen = walkStep(walk);
-    if (!seen) continue;
-    steps.push(seen.step);
-    const problem = {
-      reason: seen.step.text,
-      hint: `Let it through there, before that: nft insert rule ${walk.family} ${walk.table} ${walk.chain} ct status dnat accept`,
-    };
-    if (walk.outcome === "drops") problems.push(problem);
+    const step = walkStep(walk);
+    if (!step) continue;
+    steps.push(step);
+    if (step.state === "ok") continue;
+    const problem = { reason: step.text, hint: hintFor(walk, facts) };
+    if (step.state === "bad") problems.push(problem);
     else doubts.push(problem);
   }
   see(
@@ -164,12 +161,75 @@ function seeListener(
   }
 }
 
-/** undefined: the chain lets it pass. */
-function walkStep(walk: Walk): { step: TraceStep } | undefined {
-  if (walk.outcome === "passes") return undefined;
+interface Check {
+  readonly isGood: boolean;
+  readonly good: string;
+  readonly bad: string;
+  readonly hint: string;
+}
+
+const POLICY_WORDS: Readonly<Record<FirewallPolicy, string>> = {
+  docker: "the host's input rules are not asked",
+  host: "the host's input rules decide",
+  none: "the engine takes it, and the host's input rules decide",
+};
+
+/** Who leads it to the container, and whether all is there for that. */
+function wayIn({ firewall, forwards }: TraceFacts, goal: string): Check[] {
+  const { policy, table, lack } = firewall;
+  const first = {
+    isGood: true,
+    good: `firewall policy ${policy}: ${POLICY_WORDS[policy]}`,
+    bad: "",
+    hint: "",
+  };
+  if (policy === "none") {
+    return [first, { isGood: true, good: `the engine passes it on to ${goal}`, bad: "", hint: "" }];
+  }
+  return [
+    first,
+    {
+      isGood: lack === "",
+      good: `table inet ${table} leads it to ${goal}`,
+      bad: `${lack}: somebody took it away`,
+      hint: "tiffin system check --repair",
+    },
+    {
+      isGood: forwards,
+      good: "the host forwards packets (ip_forward)",
+      bad: "the host forwards no packets (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding)",
+      hint: "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+    },
+  ];
+}
+
+/** undefined: the chain lets it pass, and there is nothing to say about it. */
+function walkStep(walk: TracedWalk): TraceStep | undefined {
   const place = `table ${walk.family} ${walk.table}, ${walk.hook} chain ${walk.chain}`;
+  if (walk.outcome === "passes") {
+    const isWorth = walk.hook === "input" && walk.by !== "";
+    return isWorth ? { state: "ok", text: `${place}: ${walk.by} lets it in` } : undefined;
+  }
   const isCertain = walk.outcome === "drops";
-  const from = walk.hook === "forward" ? " what comes from other hosts and networks" : " it";
-  const text = `${place}: ${walk.by} ${isCertain ? "drops" : "may drop"}${from}`;
-  return { step: { state: isCertain ? "bad" : "unsure", text } };
+  const what =
+    walk.packets === "following"
+      ? " what follows the first packet"
+      : walk.hook === "forward" || walk.hook === "input"
+        ? " what comes from other hosts and networks"
+        : " it";
+  const text = `${place}: ${walk.by} ${isCertain ? "drops" : "may drop"}${what}`;
+  return { state: isCertain ? "bad" : "unsure", text };
+}
+
+function hintFor(walk: TracedWalk, { port, protocol }: TraceFacts): string {
+  const { family, table, chain, hook, packets } = walk;
+  const condition =
+    packets === "following"
+      ? "ct state established,related"
+      : hook === "input" || hook === "prerouting"
+        ? `${protocol} dport ${port}`
+        : hook === "output"
+          ? "oif lo"
+          : "ct status dnat";
+  return `Let it through there, before that: nft insert rule ${family} ${table} ${chain} ${condition} accept`;
 }

@@ -202,6 +202,71 @@ describe.skipIf(testHostObstacle !== undefined)("a host that drops", () => {
     }
   });
 
+  const trace = async (): Promise<string> =>
+    (await engine.tiffin(["network", "trace", port])).stdout;
+
+  test("network trace names the policy, and the rule that lets it in or not", async () => {
+    await setPolicy("host");
+    const open = await trace();
+    expect(open).toContain("firewall policy host: the host's input rules decide");
+    expect(open).toContain("\nreached: ");
+    host.nft(CLOSED);
+    const closed = await trace();
+    expect(closed).toContain(
+      "not reached: table inet guard, input chain input: policy drop drops what comes from other hosts and networks",
+    );
+    const hint = /^hint: .*: nft (.*)$/m.exec(closed)?.[1] ?? "";
+    expect(hint).toBe(`insert rule inet guard input tcp dport ${port} accept`);
+    host.nft(hint);
+    expect(await trace()).toMatch(
+      /^ok {2}table inet guard, input chain input: rule \d+ of chain input lets it in$/m,
+    );
+    await reaches(host.there, here, `${there}:`);
+    host.nft(
+      `flush chain inet guard input\nadd rule inet guard input tcp dport { 22, 25, ${port} } accept`,
+    );
+    expect(await trace()).toContain("lets it in\n");
+    host.nft(`flush chain inet guard input\nadd rule inet guard input tcp dport 1-${Number(port) - 1} accept
+      add rule inet guard input tcp dport { 1-22, ${Number(port) + 1}-65535 } accept`);
+    expect(await trace()).toContain("policy drop drops");
+    host.nft(`flush chain inet guard input\nadd rule inet guard input accept
+      add chain inet guard way { type filter hook forward priority filter; policy drop; }`);
+    expect(await trace()).toContain(
+      "not reached: table inet guard, forward chain way: policy drop drops what follows the first packet",
+    );
+    host.nft("add rule inet guard way ct state established,related accept");
+    expect(await trace()).toContain("\nreached: ");
+    await setPolicy("docker");
+    expect(await trace()).toContain("forward chain way: policy drop drops what comes from other");
+    expect(await trace()).toContain("firewall policy docker: the host's input rules are not asked");
+    await setPolicy("none");
+    expect(await trace()).toContain("the engine passes it on to");
+  });
+
+  test("network trace sees that an element is missing", async () => {
+    await setPolicy("docker");
+    engine.expectLog(
+      /^tiffin: set ports4 of table inet .* has lost 1 elements: nft .* is put back/,
+    );
+    const table = `tiffin-${engine.engineId.slice(0, 8)}`;
+    const element = `tcp . 0.0.0.0-255.255.255.255 . ${port}`;
+    const isThere = (): boolean =>
+      Bun.spawnSync([...host.here, "nft", "list", "map", "inet", table, "ports4"])
+        .stdout.toString()
+        .includes(` . ${port} :`);
+    // Who takes it away again and again has it away for a while.
+    for (let times = 0; times < 6; times++) {
+      await until("it is there", isThere);
+      host.nft(`delete element inet ${table} ports4 { ${element} }`);
+    }
+    expect(await trace()).toContain(
+      `not reached: set ports4 of table inet ${table} has lost 1 elements`,
+    );
+    expect(await engine.tiffin(["system", "check"])).toMatchObject({ status: 1 });
+    await engine.tiffinOk("system", "check", "--repair");
+    expect(await trace()).toContain(`ok  table inet ${table} leads it to`);
+  });
+
   test("the policy is remembered by an engine that is told none, and another word is refused", async () => {
     await setPolicy("host");
     await engine.stopEngine();

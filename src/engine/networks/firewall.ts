@@ -114,11 +114,13 @@ export class Firewall {
     }
   }
 
-  /** What the kernel lacks of the table, in words; "" when it is whole, or is not to be there. */
-  lack(): string {
+  /**
+   * What the kernel lacks of the table, in words; "" when it is whole, or is not to be there.
+   * @param elements those that are looked for: all, or some
+   */
+  lack(elements: readonly Elements[] = [...this.wanted.values()].flat()): string {
     const { inForce } = this;
     if (inForce === "none" || !this.isMade) return "";
-    const elements = [...this.wanted.values()].flat();
     return firewallLack(this.open(), { table: this.table, policy: inForce, elements });
   }
 
