@@ -95,7 +95,7 @@ function walk(trip: Trip, chain: ListedChain, reached: Truth): End {
       if (truth === "yes") return "goes on";
       certainty = "maybe";
     } else {
-      const next = trip.around.find(({ name }) => name === verdict.chain);
+      const next = trip.around.find((one) => one.name === verdict.chain);
       const end = next ? walk(trip, next, isCertain ? "yes" : "maybe") : "goes on";
       if (end !== "goes on") return end;
       if (verdict.word === "goto" && truth === "yes") return "goes on";
