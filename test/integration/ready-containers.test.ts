@@ -13,7 +13,7 @@ import { descriptorKinds, supervisorOf, unownedResources } from "./leak-check.ts
 
 if (engineObstacle !== undefined) console.log(`skipped: ready containers: ${engineObstacle}`);
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 interface Step {
   readonly ahead?: boolean;
