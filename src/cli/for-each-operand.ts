@@ -7,14 +7,15 @@ const LIMIT = 50;
 
 /**
  * Does something to each operand, many at a time, and prints in the order asked for: the operand when it worked, all the
- * errors at the end. `isFine` errors are shown and forgotten.
+ * errors at the end.
  *
+ * @param fine of an error that is no failure: whether it is told
  * @throws the errors joined
  */
 export async function forEachOperand(
   context: Context,
   action: (operand: string) => Promise<unknown>,
-  isFine: (error: unknown) => boolean = () => false,
+  fine: (error: unknown) => "told" | "ignored" | undefined = () => undefined,
 ): Promise<number> {
   const { operands } = context.arguments;
   const results: Promise<unknown>[] = [];
@@ -38,8 +39,8 @@ export async function forEachOperand(
   for (const [index, result] of results.entries()) {
     const error = await result;
     if (error === undefined) await context.print(operands[index] ?? "");
-    else if (isFine(error)) await context.warn(`tiffin: ${messageOf(error)}`);
-    else errors.push(error);
+    else if (fine(error) === "told") await context.warn(`tiffin: ${messageOf(error)}`);
+    else if (fine(error) === undefined) errors.push(error);
   }
   const all = joined(errors);
   if (all !== undefined) throw all;

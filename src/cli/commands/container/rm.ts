@@ -40,6 +40,6 @@ function run(context: Context): Promise<number> {
       if (name === "") throw failure("container name cannot be empty");
       return context.api.run("DELETE", apiPath("containers", name), { query });
     },
-    (error) => given.get(force) && isTiffinError(error, "not-found"),
+    (error) => (given.get(force) && isTiffinError(error, "not-found") ? "told" : undefined),
   );
 }

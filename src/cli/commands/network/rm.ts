@@ -1,8 +1,8 @@
 import { apiPath } from "../../../api/client.ts";
 import { isTiffinError } from "../../../base/error.ts";
 import type { Command, Context } from "../../command.ts";
-import { joined } from "../../failure.ts";
 import { toggle } from "../../flag.ts";
+import { forEachOperand } from "../../for-each-operand.ts";
 
 const force = toggle("force", "Do not error if the network does not exist", { short: "f" });
 
@@ -18,17 +18,10 @@ tiffin network rm -f front`,
 };
 
 async function run(context: Context): Promise<number> {
-  const given = context.arguments;
-  const errors: unknown[] = [];
-  for (const name of given.operands) {
-    try {
-      await context.api.run("DELETE", apiPath("networks", name));
-      await context.print(name);
-    } catch (error) {
-      if (!given.get(force) || !isTiffinError(error, "not-found")) errors.push(error);
-    }
-  }
-  const all = joined(errors);
-  if (all !== undefined) throw all;
-  return 0;
+  const isForced = context.arguments.get(force);
+  return await forEachOperand(
+    context,
+    (name) => context.api.run("DELETE", apiPath("networks", name)),
+    (error) => (isForced && isTiffinError(error, "not-found") ? "ignored" : undefined),
+  );
 }
