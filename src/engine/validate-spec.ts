@@ -13,6 +13,7 @@ import { planTmpfs } from "../namespaces/user-mounts.ts";
 import { bindSource } from "./container-mounts.ts";
 import type { EngineContext } from "./context.ts";
 import { checkMountTarget } from "./mount-target.ts";
+import { hasOwnNetworks } from "./networks/container-networks.ts";
 import { checkRequests } from "./networks/check-requests.ts";
 import { namespaceModes, securityOptions, sysctlContext } from "./spec-security.ts";
 import { validateLogAttributes } from "./log-attributes.ts";
@@ -63,11 +64,20 @@ export function validateSpec(context: EngineContext, spec: ContainerSpec): Valid
     );
   }
   return {
-    warnings: [...namespaces.warnings, ...warnings],
+    warnings: [...namespaces.warnings, ...warnings, ...firewallWarnings(context, spec)],
     resources,
     ownIds: namespaces.userNamespace !== "host",
     sharedIdBase: namespaces.userNamespaceOf?.idBase,
   };
+}
+
+/** Where nobody chose to be without nf_tables. */
+function firewallWarnings({ networks }: EngineContext, spec: ContainerSpec): string[] {
+  const { policy, obstacle } = networks.firewall;
+  if (policy === "none" || obstacle === "" || !hasOwnNetworks(spec)) return [];
+  return [
+    `The container does not reach other hosts, and its ports are passed on by the engine: ${obstacle}`,
+  ];
 }
 
 /** @throws invalid-argument in docker's words; not-implemented for what only the engine itself can do */

@@ -9,7 +9,7 @@ import {
   test,
 } from "bun:test";
 import { type EngineFixture, openEngineFixture, until } from "./engine-fixture.ts";
-import { openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
+import { closeTestHost, openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
 
 if (testHostObstacle !== undefined) console.log(`skipped: firewall flush: ${testHostObstacle}`);
 
@@ -40,9 +40,7 @@ for (const policy of ["docker", "host"]) {
       engine.expectLog(/^tiffin: .*table inet .* is put back( \(\d+ times in a row\))?$/);
     });
     afterAll(async () => {
-      await engine.close();
-      expect(host.tables()).toEqual([]);
-      host.close();
+      await closeTestHost(host, engine);
     });
 
     const run = async (words: readonly string[]): Promise<string> => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { type EngineFixture, openEngineFixture, until } from "./engine-fixture.ts";
-import { openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
+import { closeTestHost, openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
 
 if (testHostObstacle !== undefined) console.log(`skipped: no nf_tables: ${testHostObstacle}`);
 
@@ -33,8 +33,7 @@ for (const [what, wrap, policy, why] of cases) {
       await engine.importBusybox("bb");
     });
     afterAll(async () => {
-      await engine.close();
-      host.close();
+      await closeTestHost(host, engine);
     });
 
     const run = async (words: readonly string[]): Promise<string> => {
@@ -49,6 +48,12 @@ for (const [what, wrap, policy, why] of cases) {
 
     test("it is said, with why", async () => {
       await engine.tiffinOk("run", "--rm", "bb", "true");
+      // Said to who makes a container too, unless it was chosen, or has no network.
+      for (const client of [engine.tiffin, engine.docker]) {
+        const { stderr } = await client(["run", "--rm", "bb", "true"]);
+        expect(stderr.includes("does not reach other hosts")).toBe(policy !== "none");
+        expect((await client(["run", "--rm", "--network", "none", "bb", "true"])).stderr).toBe("");
+      }
       const info = await engine.tiffin(["info"]);
       expect(info.stdout).toContain("Firewall Backend: none\n  Policy: none\n");
       expect(info.stderr).toContain(`WARNING: `);

@@ -9,7 +9,7 @@ import {
   test,
 } from "bun:test";
 import { type EngineFixture, openEngineFixture, until } from "./engine-fixture.ts";
-import { openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
+import { closeTestHost, openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
 
 if (testHostObstacle !== undefined) console.log(`skipped: firewall policies: ${testHostObstacle}`);
 
@@ -46,9 +46,7 @@ describe.skipIf(testHostObstacle !== undefined)("a host that drops", () => {
     if (host.tables().includes("inet guard")) host.nft("delete table inet guard");
   });
   afterAll(async () => {
-    await engine.close();
-    expect(host.tables()).toEqual([]);
-    host.close();
+    await closeTestHost(host, engine);
   });
 
   const run = async (words: readonly string[]): Promise<string> => {

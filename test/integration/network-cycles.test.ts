@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { callOk } from "./engine-api.ts";
 import { type EngineFixture, openEngineFixture, until } from "./engine-fixture.ts";
 import { descriptorKinds, unownedResources } from "./leak-check.ts";
-import { openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
+import { closeTestHost, openTestHost, type TestHost, testHostObstacle } from "./test-host.ts";
 
 if (testHostObstacle !== undefined) console.log(`skipped: start and stop: ${testHostObstacle}`);
 
@@ -28,10 +28,7 @@ for (const policy of ["docker", "host", "none"]) {
     });
     afterAll(async () => {
       await engine.tiffinOk("network", "rm", "front");
-      await engine.close();
-      expect(host.tables()).toEqual([]);
-      expect(host.interfaces()).toEqual([]);
-      host.close();
+      await closeTestHost(host, engine);
     });
 
     const output = (...words: string[]): string =>

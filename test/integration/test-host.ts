@@ -6,7 +6,7 @@ import { expect } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { engineObstacle, TIFFIN } from "./engine-fixture.ts";
+import { type EngineFixture, engineObstacle, TIFFIN } from "./engine-fixture.ts";
 
 /** Why there can be no such host here, in words. */
 export const testHostObstacle: string | undefined =
@@ -103,4 +103,17 @@ export function openTestHost(wrap: readonly string[] = []): TestHost {
 function ip(...args: string[]): void {
   const { exitCode, stderr } = Bun.spawnSync(["ip", ...args]);
   expect({ args, exitCode, stderr: stderr.toString() }).toEqual({ args, exitCode: 0, stderr: "" });
+}
+
+/** Ends both, whatever was found: nothing of the engine's may be left on its host. */
+export async function closeTestHost(host: TestHost, engine: EngineFixture): Promise<void> {
+  try {
+    await engine.close();
+    expect({ tables: host.tables(), interfaces: host.interfaces() }).toEqual({
+      tables: [],
+      interfaces: [],
+    });
+  } finally {
+    host.close();
+  }
 }
