@@ -1,7 +1,10 @@
 import type { DiffId } from "../base/digest.ts";
 import type { Reference } from "../base/reference.ts";
+import type { FileGrowth, LayerSource } from "../layers/unpack.ts";
 import type { ImageConfig } from "./image-store.ts";
 import type { Descriptor } from "./manifest.ts";
+
+export type { FileGrowth };
 
 /** A layer of an image that is somewhere else: in an archive, in a registry. */
 export interface ImageLayer {
@@ -9,10 +12,10 @@ export interface ImageLayer {
   readonly descriptor: Descriptor;
   readonly diffId: DiffId;
   /**
-   * The stored bytes (plain, gzip or zstd), or the path of a file that holds them. Called only when the layer is not here yet.
+   * The stored bytes (plain, gzip or zstd), or a file that holds them or is going to. Called only when the layer is not here yet.
    * The signal ends what is under way.
    */
-  open(signal: AbortSignal): AsyncIterable<Uint8Array> | string;
+  open(signal: AbortSignal): LayerSource;
   /** True when opening it puts the stored bytes into the content store: then nothing else is kept to have them again. */
   readonly storesBlob?: boolean;
   /** True when `open` gives a file that may be taken for the content store, and has to be to have the stored bytes again. */

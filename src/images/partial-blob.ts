@@ -8,10 +8,12 @@ import { syncDirectory } from "./sync-directory.ts";
 
 /** A blob whose first bytes are on the disk. */
 export interface PartialBlob {
+  /** Where they are, until it is a blob or closed; a file that is open then stays the same. */
+  readonly path: string;
   /** Bytes that are there. */
   readonly sizeBytes: number;
-  /** Those bytes, hashed on the way: to be read to the end before more is appended. */
-  stored(): AsyncIterable<Uint8Array>;
+  /** Hashes what an earlier try brought: to be called before more is appended. */
+  hashStored(): Promise<void>;
   append(chunk: Uint8Array): Promise<void>;
   /** Makes it a blob of the store. @throws data-loss when it is not the one that it should be; then its bytes are gone */
   commit(): Promise<void>;
@@ -48,14 +50,14 @@ export async function openPartialBlob(
     }
   };
   return {
+    path: places.partial,
     get sizeBytes() {
       return sizeBytes;
     },
-    stored: async function* () {
+    hashStored: async () => {
       if (storedBytes === 0) return;
       for await (const chunk of createReadStream(places.partial, { end: storedBytes - 1 })) {
         hash.update(chunk as Uint8Array);
-        yield chunk as Uint8Array;
       }
     },
     append: async (chunk) => {

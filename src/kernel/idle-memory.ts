@@ -33,8 +33,3 @@ export function collectHeap(): void {
   Bun.shrink();
   Bun.gc(true);
 }
-
-/** A collection of this thread's JavaScript heap alone: a few milliseconds where little is alive. */
-export function collectNow(): void {
-  Bun.gc(true);
-}

@@ -5,7 +5,7 @@ import { messageOf, TiffinError } from "../base/error.ts";
 export type Compression = "none" | "gzip" | "zstd";
 
 /** Enough bytes to tell every format here. */
-const MAGIC_BYTES = 6;
+export const MAGIC_BYTES = 6;
 const OUTPUT_BYTES = 256 * 1024;
 /** What the runtime's threads decompress beforehand, while what came before is being used. */
 const AHEAD_BYTES = 4 * OUTPUT_BYTES;
@@ -76,11 +76,7 @@ async function* inflate(
     if (sourceError !== undefined) throw sourceError;
   } catch (error) {
     if (sourceError !== undefined) throw sourceError;
-    const problem = `its ${compression} data is damaged or truncated: ${messageOf(error)}`;
-    throw new TiffinError("invalid-argument", `Cannot read archive: ${problem}`, {
-      hint: "Get the archive again",
-      cause: error,
-    });
+    throw damagedArchive(compression, error);
   } finally {
     transform.destroy();
   }
@@ -95,4 +91,12 @@ async function feed(source: AsyncIterable<Uint8Array>, transform: Transform): Pr
     if (transform.destroyed) return;
   }
   transform.end();
+}
+
+export function damagedArchive(compression: Compression, cause: unknown): TiffinError {
+  const problem = `its ${compression} data is damaged or truncated: ${messageOf(cause)}`;
+  return new TiffinError("invalid-argument", `Cannot read archive: ${problem}`, {
+    hint: "Get the archive again",
+    cause,
+  });
 }

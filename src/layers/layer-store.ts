@@ -5,6 +5,7 @@ import { invalidArgument, TiffinError } from "../base/error.ts";
 import { faultPoint } from "../base/fault-point.ts";
 import { closeDescriptor, openat2, renameat2 } from "../kernel/files.ts";
 import { AT, O, RENAME_NOREPLACE } from "../kernel/flags.ts";
+import { spreadDirectories } from "../kernel/spread-directories.ts";
 import { errnoOf } from "../kernel/syscall.ts";
 import { isLayerRecord, type LayerRecord } from "./layer-record.ts";
 import { isLeftover, partialName } from "./partial-name.ts";
@@ -55,6 +56,8 @@ export class LayerStore {
     mkdirSync(join(root, "layers"), { recursive: true, mode: 0o700 });
     mkdirSync(this.layers, { recursive: true, mode: 0o700 });
     mkdirSync(this.partial, { recursive: true, mode: 0o700 });
+    // Layers are made here.
+    spreadDirectories(this.partial);
   }
 
   /** Where a layer's content is, or would be. @throws invalid-argument for what is no sha256 digest */

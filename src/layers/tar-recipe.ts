@@ -5,7 +5,7 @@ import { decodeFileName, encodeFileName } from "../kernel/file-name.ts";
 import { closeDescriptor, openat2 } from "../kernel/files.ts";
 import { O, RESOLVE } from "../kernel/flags.ts";
 import { readArchiveFile } from "./archive-file.ts";
-import { decompress } from "./decompress.ts";
+import { Decompressor } from "./decompressor.ts";
 import type { TarEvent } from "./tar-reader.ts";
 
 /**
@@ -156,24 +156,20 @@ class ChunkRecipe {
  *
  * @throws data-loss when the recipe is damaged or a file is missing or shorter
  */
-export async function* followRecipe(
-  recipe: string,
-  root: number,
-): AsyncGenerator<Uint8Array, void> {
-  const steps = new StepReader(decompress(readArchiveFile(recipe)));
+export function* followRecipe(recipe: string, root: number): Generator<Uint8Array, void> {
+  const steps = new StepReader(stepsOf(recipe));
   const buffer = new Uint8Array(READ_BYTES);
   for (;;) {
-    // Most steps are here already: waiting for nothing would cost more than they do.
-    const kind = steps.ready(1) ?? (await steps.take(1));
+    const kind = steps.take(1);
     if (kind === undefined) return;
     if (kind[0] === LITERAL) {
-      const head = steps.ready(LITERAL_HEAD - 1) ?? (await steps.must(LITERAL_HEAD - 1));
+      const head = steps.must(LITERAL_HEAD - 1);
       const length = head.readUInt32LE(0);
-      yield steps.ready(length) ?? (await steps.must(length));
+      yield steps.must(length);
     } else if (kind[0] === CONTENT) {
-      const head = steps.ready(CONTENT_FIXED - 1) ?? (await steps.must(CONTENT_FIXED - 1));
+      const head = steps.must(CONTENT_FIXED - 1);
       const length = head.readUInt16LE(0);
-      const path = decodeFileName(steps.ready(length) ?? (await steps.must(length)));
+      const path = decodeFileName(steps.must(length));
       const run = {
         path,
         offset: Number(head.readBigUInt64LE(2)),
@@ -202,33 +198,41 @@ function* contentOf(root: number, run: Run, chunk: Uint8Array): Generator<Uint8A
   }
 }
 
+/** Each piece has memory of its own. */
+function* stepsOf(recipe: string): Generator<Buffer, void> {
+  const ready: Buffer[] = [];
+  const decompressor = new Decompressor((bytes) => ready.push(Buffer.from(bytes)));
+  try {
+    for (const bytes of readArchiveFile(recipe)) {
+      decompressor.push(bytes);
+      yield* ready.splice(0);
+    }
+    decompressor.finish();
+    yield* ready;
+  } finally {
+    decompressor.close();
+  }
+}
+
 class StepReader {
-  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #source: Iterator<Buffer, void>;
   #pending: Buffer = Buffer.alloc(0);
 
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source[Symbol.asyncIterator]();
-  }
-
-  /** So many bytes when they are here; at least one. */
-  ready(length: number): Buffer | undefined {
-    if (length === 0 || this.#pending.length < length) return undefined;
-    const bytes = this.#pending.subarray(0, length);
-    this.#pending = this.#pending.subarray(length);
-    return bytes;
+  constructor(source: Iterator<Buffer, void>) {
+    this.#source = source;
   }
 
   /** So many bytes; undefined at the end of the recipe. */
-  async take(length: number): Promise<Buffer | undefined> {
+  take(length: number): Buffer | undefined {
     const parts = [this.#pending];
     let available = this.#pending.length;
     while (available < length) {
-      const next = await this.#source.next();
+      const next = this.#source.next();
       if (next.done === true) {
         if (available > 0) throw damaged("it ends in a step");
         return undefined;
       }
-      parts.push(Buffer.from(next.value));
+      parts.push(next.value);
       available += next.value.length;
     }
     const all = parts.length === 1 ? this.#pending : Buffer.concat(parts);
@@ -236,9 +240,8 @@ class StepReader {
     return all.subarray(0, length);
   }
 
-  async must(length: number): Promise<Buffer> {
-    if (length === 0) return Buffer.alloc(0);
-    const bytes = await this.take(length);
+  must(length: number): Buffer {
+    const bytes = this.take(length);
     if (bytes === undefined) throw damaged("it ends in a step");
     return bytes;
   }

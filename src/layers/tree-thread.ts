@@ -1,5 +1,5 @@
-import { Worker } from "node:worker_threads";
 import { messageOf, TiffinError } from "../base/error.ts";
+import { SpareWorkers } from "./spare-workers.ts";
 import type { FromTreeWorker, ToTreeWorker, TreeResult, TreeTask } from "./tree-task.ts";
 import { errorOf } from "./unpack-message.ts";
 
@@ -11,11 +11,6 @@ export interface TreeTaskOptions {
 
 /** Bytes of input on their way before the source has to wait. */
 const WINDOW_BYTES = 2 * 1024 * 1024;
-/** How long a thread without work is kept: starting one takes longer than most copies. */
-const IDLE_MS = 3000;
-
-let spare: { worker: Worker; timer: ReturnType<typeof setTimeout> } | undefined;
-
 /** In the release executable a worker is found by its embedded name: see scripts/build.ts. */
 function workerPath(): string | URL {
   const embedded = "/$bunfs/";
@@ -24,26 +19,7 @@ function workerPath(): string | URL {
     : new URL("./tree-worker.ts", import.meta.url);
 }
 
-function takeWorker(): Worker {
-  const { worker, timer } = spare ?? {};
-  spare = undefined;
-  clearTimeout(timer);
-  return worker ?? new Worker(workerPath());
-}
-
-function keepWorker(worker: Worker): void {
-  if (spare !== undefined) {
-    void worker.terminate();
-    return;
-  }
-  const timer = setTimeout(() => {
-    if (spare?.worker === worker) spare = undefined;
-    void worker.terminate();
-  }, IDLE_MS);
-  timer.unref();
-  worker.unref();
-  spare = { worker, timer };
-}
+const threads = new SpareWorkers(workerPath, 1);
 
 /**
  * Does a task in a thread of its own and gives its results as they come; the thread runs ahead of whoever takes them by two
@@ -74,7 +50,7 @@ export async function* runTreeTask(
 type Waiter = () => void;
 
 class TreeRun {
-  private readonly worker = takeWorker();
+  private readonly worker = threads.take();
   private readonly cancelled = new Int32Array(new SharedArrayBuffer(4));
   private readonly results: TreeResult[] = [];
   private readonly signal: AbortSignal | undefined;
@@ -89,7 +65,6 @@ class TreeRun {
 
   constructor(signal: AbortSignal | undefined) {
     this.signal = signal;
-    this.worker.ref();
     this.worker.on("message", this.receive);
     this.worker.on("error", this.died);
     this.worker.on("exit", this.died);
@@ -150,7 +125,7 @@ class TreeRun {
     this.worker.off("message", this.receive);
     this.worker.off("error", this.died);
     this.worker.off("exit", this.died);
-    if (this.isReusable) keepWorker(this.worker);
+    if (this.isReusable) threads.give(this.worker);
     else await this.worker.terminate();
   }
 

@@ -70,7 +70,7 @@ async function rebuild(
     hash.update(data);
     return line.send({ kind: "chunk", data });
   };
-  for await (const bytes of followRecipe(task.recipe, root)) {
+  for (const bytes of followRecipe(task.recipe, root)) {
     line.checkpoint();
     packer.add(bytes);
     for (const data of packer.takeFull()) await send(data);

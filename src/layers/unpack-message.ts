@@ -1,27 +1,16 @@
 import { type ErrorCode, messageOf, TiffinError } from "../base/error.ts";
+import type { UnpackSource } from "./archive-source.ts";
 import type { UnpackedContent, UnpackTask } from "./unpack-stream.ts";
 
-/** From the engine's thread to the worker. The chunks of the archive follow `start`, unless it names a file. */
-export type ToWorker =
-  | {
-      readonly kind: "start";
-      readonly task: UnpackTask;
-      readonly file: string | null;
-      /** Shared: see {@link CANCELLED} and {@link LOWER_READY}. */
-      readonly control: Int32Array;
-    }
-  | { readonly kind: "chunk"; readonly data: Uint8Array }
-  | { readonly kind: "end" }
-  /** Wakes a worker that waits for a chunk; `cancelled` says the same to a busy one. */
-  | { readonly kind: "cancel" };
-
-/** Places in the shared control words: 1 once the work was called off, 1 once the layers below are whole. */
-export const CANCELLED = 0;
-export const LOWER_READY = 1;
-export const CONTROL_WORDS = 2;
+/** From the engine's thread to the worker; what follows goes through the shared memory of an UnpackControl. */
+export interface ToWorker {
+  readonly task: UnpackTask;
+  readonly source: UnpackSource;
+  readonly control: SharedArrayBuffer;
+}
 
 export type FromWorker =
-  /** So many more bytes of the archive were taken. */
+  /** So many more bytes of the archive were taken: there is room for others. */
   | { readonly kind: "taken"; readonly bytes: number }
   | { readonly kind: "done"; readonly content: UnpackedContent }
   | { readonly kind: "failed"; readonly error: PlainError };

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { TiffinError } from "../base/error.ts";
 import { closeDescriptor, openat2, syncfs } from "../kernel/files.ts";
 import { AT, O } from "../kernel/flags.ts";
-import { collectNow } from "../kernel/idle-memory.ts";
-import { decompress } from "./decompress.ts";
+import { Decompressor } from "./decompressor.ts";
 import { writeLayerRecord } from "./layer-record.ts";
 import { LayerWriter, type UnpackLimits } from "./layer-writer.ts";
 import { TarDecoder } from "./tar-reader.ts";
 import { TarRecipeWriter } from "./tar-recipe.ts";
+import type { UnpackControl } from "./unpack-control.ts";
 
 /** What an archive should be; either or both may be known. `sha256:` and 64 hexadecimal digits. */
 export interface ExpectedDigests {
@@ -39,27 +39,15 @@ export interface UnpackedContent {
   readonly tarBytes: number;
 }
 
-/** Decompressed chunks are memory outside of the heap, of which the runtime lets much come together before it looks. */
-const COLLECT_AFTER = 32 * 1024 * 1024;
-
-/** How the engine's thread and the worker's speak while the worker is busy. */
-export interface UnpackControl {
-  /** Called often; what it throws ends the work. */
-  checkpoint(): void;
-  /** Blocks until the layers below are whole; what it throws ends the work. */
-  waitForLower(): void;
-}
-
 /**
  * Unpacks one layer into an empty directory and writes it to disk. Leaves what it made when it fails: whoever made the
- * directory removes it. Blocks the thread for milliseconds at a time, at the end for as long as the disk takes, and for the
- * layers below when the archive leaves their directories out.
+ * directory removes it. Blocks the thread until it is done.
  */
-export async function unpackStream(
-  source: AsyncIterable<Uint8Array>,
+export function unpackStream(
+  source: Iterable<Uint8Array>,
   task: UnpackTask,
   control: UnpackControl,
-): Promise<UnpackedContent> {
+): UnpackedContent {
   const descriptors: number[] = [];
   const open = (path: string): number => {
     const descriptor = openat2(AT.FDCWD, path, { flags: O.RDONLY | O.DIRECTORY });
@@ -75,12 +63,7 @@ export async function unpackStream(
     const writer = new LayerWriter(root, openLower, task.limits);
     const recipe = task.recipe === null ? null : new TarRecipeWriter(task.recipe);
     try {
-      const digests = await writeAll(source, {
-        task,
-        writer,
-        recipe,
-        checkpoint: () => control.checkpoint(),
-      });
+      const digests = writeAll(source, { task, writer, recipe, control });
       writer.finish();
       recipe?.finish();
       const content = { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };
@@ -99,57 +82,56 @@ export async function unpackStream(
   }
 }
 
-async function writeAll(
-  source: AsyncIterable<Uint8Array>,
-  work: {
-    task: UnpackTask;
-    writer: LayerWriter;
-    recipe: TarRecipeWriter | null;
-    checkpoint: () => void;
-  },
-): Promise<{ diffId: string; tarBytes: number }> {
-  const { task, writer, recipe, checkpoint } = work;
-  const { expected, limits } = task;
+interface Work {
+  readonly task: UnpackTask;
+  readonly writer: LayerWriter;
+  readonly recipe: TarRecipeWriter | null;
+  readonly control: UnpackControl;
+}
+
+function writeAll(source: Iterable<Uint8Array>, work: Work): { diffId: string; tarBytes: number } {
+  const { expected } = work.task;
   const packed = expected.digest === undefined ? null : createHash("sha256");
   const plain = createHash("sha256");
   // Some old writers leave the end mark out; a digest that fits says that nothing is missing.
   const requireEnd = expected.diffId === undefined && expected.digest === undefined;
   const decoder = new TarDecoder({ requireEnd });
-  let bytes = 0;
-  let sinceCollection = 0;
-  for await (const chunk of decompress(packed === null ? source : hashing(source, packed))) {
-    bytes += chunk.length;
-    sinceCollection += chunk.length;
-    if (sinceCollection > COLLECT_AFTER) {
-      collectNow();
-      sinceCollection = 0;
-    }
-    if (bytes > limits.bytes) throw bomb(limits.bytes);
+  let tarBytes = 0;
+  const decompressor = new Decompressor((chunk) => {
+    tarBytes += chunk.length;
+    if (tarBytes > work.task.limits.bytes) throw bomb(work.task.limits.bytes);
     plain.update(chunk);
-    const noted = recipe?.chunk(chunk);
-    for (const event of decoder.push(chunk)) {
-      checkpoint();
-      writer.take(event);
-      noted?.take(event);
+    writeChunk(chunk, decoder, work);
+  });
+  try {
+    for (const chunk of source) {
+      work.control.checkpoint();
+      packed?.update(chunk);
+      decompressor.push(chunk);
     }
-    noted?.end();
-    checkpoint();
+    decompressor.finish();
+  } finally {
+    decompressor.close();
   }
   decoder.finish();
   const diffId = digestOf(plain);
   if (packed !== null) compare("digest", digestOf(packed), expected.digest);
   compare("diff ID", diffId, expected.diffId);
-  return { diffId, tarBytes: bytes };
+  return { diffId, tarBytes };
 }
 
-async function* hashing(
-  source: AsyncIterable<Uint8Array>,
-  hash: ReturnType<typeof createHash>,
-): AsyncGenerator<Uint8Array, void> {
-  for await (const chunk of source) {
-    hash.update(chunk);
-    yield chunk;
+function writeChunk(
+  chunk: Uint8Array,
+  decoder: TarDecoder,
+  { writer, recipe, control }: Work,
+): void {
+  const noted = recipe?.chunk(chunk);
+  for (const event of decoder.push(chunk)) {
+    control.checkpoint();
+    writer.take(event);
+    noted?.take(event);
   }
+  noted?.end();
 }
 
 function digestOf(hash: ReturnType<typeof createHash>): string {

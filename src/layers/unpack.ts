@@ -1,24 +1,35 @@
-import { Worker } from "node:worker_threads";
+import { availableParallelism } from "node:os";
+import type { Worker } from "node:worker_threads";
 import { messageOf, TiffinError } from "../base/error.ts";
 import { mkdirat } from "../kernel/files.ts";
 import { AT } from "../kernel/flags.ts";
+import { closeArchiveFile, openArchiveFile } from "./archive-file.ts";
 import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from "./layer-writer.ts";
 import { removeTree } from "./remove-tree.ts";
-import {
-  CANCELLED,
-  CONTROL_WORDS,
-  errorOf,
-  type FromWorker,
-  LOWER_READY,
-  type ToWorker,
-} from "./unpack-message.ts";
+import { SpareWorkers } from "./spare-workers.ts";
+import { UnpackControl } from "./unpack-control.ts";
+import { errorOf, type FromWorker, type ToWorker } from "./unpack-message.ts";
+import { RING_BYTES, type UnpackSource } from "./archive-source.ts";
 import type { ExpectedDigests, UnpackedContent } from "./unpack-stream.ts";
 
 export type { ExpectedDigests, UnpackedContent, UnpackLimits };
 export { DEFAULT_UNPACK_LIMITS };
 
-/** An archive: its bytes, or the path of a file (which is read off the engine's thread). */
-export type LayerSource = AsyncIterable<Uint8Array> | string;
+/** An archive: its bytes, or the path of a file, or a file that is still being written. Files are read off the engine's thread. */
+export type LayerSource = AsyncIterable<Uint8Array> | string | GrowingFile;
+
+/** A file that another one writes, who also sees to it that it stays there until its growth was told to the end. */
+export interface GrowingFile {
+  /** The first one comes when the file is there. */
+  readonly growth: AsyncIterable<FileGrowth>;
+}
+
+export interface FileGrowth {
+  /** Always the same. */
+  readonly path: string;
+  /** How many bytes it has, ever more. Asking for the next growth does not mean that these were read. */
+  readonly bytes: number;
+}
 
 export interface UnpackOptions {
   /** Is made, and must not be there. On a journey to a final place: a temporary name beside it, renamed afterwards. */
@@ -39,9 +50,6 @@ export interface UnpackOptions {
   readonly onBytes?: (takenBytes: number) => void;
   readonly signal?: AbortSignal;
 }
-
-/** Bytes on their way to the worker before the source has to wait. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /**
  * Unpacks one layer archive (tar; plain, gzip or zstd) into overlayfs's form, in a thread of its own: whiteouts become
@@ -74,18 +82,24 @@ function workerPath(): string | URL {
     : new URL("./unpack-worker.ts", import.meta.url);
 }
 
+const threads = new SpareWorkers(workerPath, availableParallelism());
+
 /** One worker and what is known of it. */
 class Unpacking {
   private readonly options: UnpackOptions;
-  private readonly worker = new Worker(workerPath());
-  private readonly control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS));
+  private worker: Worker | null = null;
+  private file: number | null = null;
+  private readonly control = new UnpackControl();
   /** Settles with the worker's answer, or when it dies without one. */
   private readonly answer: Promise<UnpackedContent>;
+  private readonly receive: (message: FromWorker) => void;
+  private readonly die: (error: unknown) => void;
+  private hasAnswered = false;
   private sent = 0;
   private taken = 0;
   private roomMade: (() => void) | null = null;
   /** The source's end, which may take its time when all bytes are here. */
-  private ending: Promise<IteratorResult<Uint8Array>> | null = null;
+  private ending: Promise<IteratorResult<unknown>> | null = null;
 
   constructor(options: UnpackOptions) {
     this.options = options;
@@ -93,34 +107,35 @@ class Unpacking {
     this.answer = promise;
     // Whoever waits for it sees the rejection; it may come before anyone does.
     promise.catch(() => {});
-    this.worker.on("message", (message: FromWorker) => {
+    this.receive = (message) => {
       if (message.kind === "taken") this.countTaken(message.bytes);
-      else if (message.kind === "done") resolve(message.content);
-      else reject(errorOf(message.error));
-    });
-    const died = (words: string): void =>
+      else {
+        this.hasAnswered = true;
+        if (message.kind === "done") resolve(message.content);
+        else reject(errorOf(message.error));
+      }
+    };
+    this.die = (error) => {
+      const words = typeof error === "number" ? `status ${error}` : messageOf(error);
       reject(new TiffinError("internal", `Cannot unpack layer: its thread ended: ${words}`));
-    this.worker.on("error", (error) => died(messageOf(error)));
-    this.worker.on("exit", (status) => died(`status ${status}`));
+    };
   }
 
   async run(source: LayerSource): Promise<UnpackedContent> {
-    const { signal } = this.options;
+    const { signal, lowerReady } = this.options;
     const aborted = Promise.withResolvers<never>();
     const abort = (): void => aborted.reject(signal?.reason);
     aborted.promise.catch(() => {});
     signal?.addEventListener("abort", abort);
-    const whole = (): void => {
-      Atomics.store(this.control, LOWER_READY, 1);
-      Atomics.notify(this.control, LOWER_READY);
-    };
     // Layers below that fail take this one along: its caller calls it off.
-    if (this.options.lowerReady === undefined) whole();
-    else this.options.lowerReady.then(whole, () => {});
+    if (lowerReady === undefined) this.control.setLowerReady();
+    else
+      lowerReady.then(
+        () => this.control.setLowerReady(),
+        () => {},
+      );
     try {
-      this.start(typeof source === "string" ? source : null);
-      const feeding = typeof source === "string" ? this.answer : this.feed(source, aborted.promise);
-      return await Promise.race([feeding, aborted.promise]);
+      return await Promise.race([this.work(source, aborted.promise), aborted.promise]);
     } finally {
       signal?.removeEventListener("abort", abort);
       await this.stop();
@@ -129,7 +144,28 @@ class Unpacking {
     }
   }
 
-  private start(file: string | null): void {
+  private work(source: LayerSource, aborted: Promise<never>): Promise<UnpackedContent> {
+    if (typeof source === "string") {
+      this.start({ kind: "file", path: source });
+      return this.answer;
+    }
+    if ("growth" in source) {
+      return this.feed(source.growth, aborted, ({ path, bytes }) => {
+        // Opened here and now: soon it may have another name.
+        if (this.worker === null) {
+          this.file = openArchiveFile(path);
+          this.start({ kind: "growing", descriptor: this.file });
+        }
+        this.send(bytes);
+      });
+    }
+    const bytes = new SharedArrayBuffer(RING_BYTES);
+    const ring = new Uint8Array(bytes);
+    this.start({ kind: "ring", bytes });
+    return this.feed(source, aborted, (chunk) => this.intoRing(ring, chunk, aborted));
+  }
+
+  private start(source: UnpackSource): void {
     const { directory, lowerDirectories = [], expected = {}, limits = {} } = this.options;
     const task = {
       directory,
@@ -139,17 +175,19 @@ class Unpacking {
       recipe: this.options.recipe ?? null,
       record: this.options.record ?? null,
     };
-    this.post({ kind: "start", task, file, control: this.control });
+    const message: ToWorker = { task, source, control: this.control.shared };
+    this.worker = threads.take();
+    this.worker.on("message", this.receive);
+    this.worker.on("error", this.die);
+    this.worker.on("exit", this.die);
+    this.worker.postMessage(message, []);
   }
 
-  private post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
-    this.worker.postMessage(message, transfer);
-  }
-
-  /** Hands the archive over, never more than the window ahead of the worker. */
-  private async feed(
-    source: AsyncIterable<Uint8Array>,
+  /** Tells what arrives until the source ends, or its declared bytes are here. */
+  private async feed<Item>(
+    source: AsyncIterable<Item>,
     aborted: Promise<never>,
+    deliver: (item: Item) => void | Promise<void>,
   ): Promise<UnpackedContent> {
     const iterator = source[Symbol.asyncIterator]();
     let over = false;
@@ -158,16 +196,12 @@ class Unpacking {
         const next = await Promise.race([iterator.next(), this.answer, aborted]);
         if ("diffId" in next) return next;
         if (next.done) break;
-        // A copy of its own can be handed over without another one; the source may use its buffer again.
-        const data = new Uint8Array(next.value);
-        this.sent += data.length;
-        this.post({ kind: "chunk", data }, [data.buffer]);
+        await deliver(next.value);
         if (this.sent === this.options.sourceBytes) break;
-        if (this.sent - this.taken > WINDOW_BYTES)
-          await Promise.race([this.room(), this.answer, aborted]);
       }
       over = true;
-      this.post({ kind: "end" });
+      if (this.worker === null) throw new TiffinError("internal", "Cannot unpack layer: no file");
+      this.control.setEnded();
       this.ending = iterator.next();
       const [content, { done }] = await Promise.all([this.answer, this.ending]);
       if (done !== true) throw moreThan(this.sent);
@@ -175,6 +209,29 @@ class Unpacking {
     } finally {
       // Not awaited: a source that is stuck must not keep the error back. Its own end has nobody else to tell.
       if (!over || this.ending !== null) iterator.return?.().catch(() => {});
+    }
+  }
+
+  private send(bytes: number): void {
+    this.sent = bytes;
+    this.control.setArrived(bytes);
+  }
+
+  /** Copies a chunk into the ring, never over what the worker has not taken. */
+  private async intoRing(
+    ring: Uint8Array,
+    chunk: Uint8Array,
+    aborted: Promise<never>,
+  ): Promise<void> {
+    for (let rest = chunk; rest.length > 0; ) {
+      const start = this.sent % ring.length;
+      const free = ring.length - (this.sent - this.taken);
+      const part = rest.subarray(0, Math.min(free, ring.length - start));
+      if (part.length === 0) await Promise.race([this.room(), this.answer, aborted]);
+      if (this.hasAnswered) return;
+      ring.set(part, start);
+      rest = rest.subarray(part.length);
+      this.send(this.sent + part.length);
     }
   }
 
@@ -187,23 +244,33 @@ class Unpacking {
   private countTaken(bytes: number): void {
     this.taken += bytes;
     this.options.onBytes?.(this.taken);
-    if (this.sent - this.taken <= WINDOW_BYTES) {
-      this.roomMade?.();
-      this.roomMade = null;
-    }
+    this.roomMade?.();
+    this.roomMade = null;
   }
 
-  /** Ends the thread. It closes its files when it is asked to stop, so it gets the time to answer. */
+  /** Ends the work. The thread closes its files when it is asked to stop, so it gets the time to answer. */
   private async stop(): Promise<void> {
-    Atomics.store(this.control, CANCELLED, 1);
-    this.post({ kind: "cancel" });
+    if (this.worker === null) return this.closeFile();
+    this.control.cancel();
     try {
       await this.answer;
     } catch (error) {
       // Told already, or made by the line above.
       messageOf(error);
     }
-    await this.worker.terminate();
+    // We are in the dispatch of the thread's message: it gives its next one only when that is over.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.closeFile();
+    this.worker.off("message", this.receive);
+    this.worker.off("error", this.die);
+    this.worker.off("exit", this.die);
+    if (this.hasAnswered) threads.give(this.worker);
+    else await this.worker.terminate();
+  }
+
+  private closeFile(): void {
+    if (this.file !== null) closeArchiveFile(this.file);
+    this.file = null;
   }
 }
 

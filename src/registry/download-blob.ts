@@ -1,8 +1,12 @@
 import { isTiffinError, TiffinError } from "../base/error.ts";
 import type { ContentStore } from "../images/content-store.ts";
 import type { Descriptor } from "../images/manifest.ts";
+import type { FileGrowth } from "../images/image-source.ts";
 import type { Repository } from "./repository.ts";
 import { DEFAULT_RETRIES, Passing, withRetries } from "./retry.ts";
+
+/** So many connections in a row that bring nothing are the end; each request for one is tried more often. */
+const FRUITLESS_TRIES = 3;
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal;
@@ -11,9 +15,9 @@ export interface DownloadOptions {
 }
 
 /**
- * The bytes of a blob, from its first one, as they come; what an earlier try brought comes from the disk, and a connection that
- * is cut is made again for the rest. At the end the blob is verified and in the store. What ends before, by a fault of the
- * connection or by the signal, leaves a partial blob for the next try; who stops reading has found the bytes to be bad.
+ * A blob as the file that it is written to while it comes: what an earlier try brought is there from the start, and a connection
+ * that is cut is made again for the rest. At the end of the growth the blob is verified and in the store. What ends before, by a
+ * fault of the connection or by the signal, leaves a partial blob for the next try; who stops asking has found the bytes to be bad.
  *
  * @throws unavailable when the bytes are not the blob's: then nothing stays; what the repository throws
  */
@@ -22,27 +26,32 @@ export async function* downloadBlob(
   descriptor: Descriptor,
   store: ContentStore,
   options: DownloadOptions = {},
-): AsyncGenerator<Uint8Array, void> {
+): AsyncGenerator<FileGrowth, void> {
   const { signal, onBytes = () => undefined } = options;
-  if (store.has(descriptor.digest)) {
-    yield* store.stream(descriptor.digest);
-    return;
-  }
   const partial = await store.openPartial(descriptor.digest);
   let isRefused = true;
   try {
-    for await (const chunk of partial.stored()) yield chunk;
-    while (partial.sizeBytes < descriptor.size) {
+    // Another one may have had it open, and brought it.
+    if (store.has(descriptor.digest)) {
+      isRefused = false;
+      yield { path: store.path(descriptor.digest), bytes: descriptor.size };
+      return;
+    }
+    const { path } = partial;
+    await partial.hashStored();
+    yield { path, bytes: partial.sizeBytes };
+    for (let fruitless = 0; partial.sizeBytes < descriptor.size; ) {
       const before = partial.sizeBytes;
       try {
         for await (const chunk of rest(repository, descriptor, before, signal)) {
           await partial.append(chunk);
           onBytes(partial.sizeBytes);
-          yield chunk;
+          yield { path, bytes: partial.sizeBytes };
         }
       } catch (error) {
-        // A connection that brought something may be made again; one that brings nothing has been tried often enough.
-        if (!(error instanceof Passing) || partial.sizeBytes === before) throw causeOf(error);
+        fruitless = partial.sizeBytes === before ? fruitless + 1 : 0;
+        // A connection that brought something may be made again, and one that broke before its first byte a few times.
+        if (!(error instanceof Passing) || fruitless === FRUITLESS_TRIES) throw causeOf(error);
       }
     }
     await partial.commit();

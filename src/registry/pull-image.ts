@@ -187,6 +187,8 @@ function remoteLayer(
     descriptor,
     diffId,
     storesBlob: true,
-    open: (signal) => downloadBlob(repository, descriptor, store, { signal, onBytes }),
+    open: (signal) => ({
+      growth: downloadBlob(repository, descriptor, store, { signal, onBytes }),
+    }),
   };
 }
