@@ -17,8 +17,8 @@ export interface PartialBlob {
   append(chunk: Uint8Array): Promise<void>;
   /** Makes it a blob of the store. @throws data-loss when it is not the one that it should be; then its bytes are gone */
   commit(): Promise<void>;
-  /** What is there stays for the next try. */
-  close(): Promise<void>;
+  /** What is there stays for the next try, unless it is to be discarded. */
+  close(isDiscarded?: boolean): Promise<void>;
 }
 
 interface Places {
@@ -38,13 +38,13 @@ export async function openPartialBlob(
   const hash = startDigest();
   let sizeBytes = storedBytes;
   let isOpen = true;
-  const close = async (): Promise<void> => {
+  const close = async (isDiscarded = false): Promise<void> => {
     if (!isOpen) return;
     isOpen = false;
     try {
       await file.close();
       // Nothing came: there is nothing to go on with.
-      if (sizeBytes === 0) await rm(places.partial, { force: true });
+      if (sizeBytes === 0 || isDiscarded) await rm(places.partial, { force: true });
     } finally {
       closed();
     }

@@ -21,19 +21,42 @@ export interface DownloadOptions {
  *
  * @throws unavailable when the bytes are not the blob's: then nothing stays; what the repository throws
  */
-export async function* downloadBlob(
+export function downloadBlob(
   repository: Repository,
   descriptor: Descriptor,
   store: ContentStore,
   options: DownloadOptions = {},
+): AsyncIterable<FileGrowth> {
+  const reader = { hasRefused: false };
+  const growth = download({ repository, descriptor, store, reader }, options);
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => growth.next(),
+      return: () => {
+        // Now, and not when what is under way has ended: by then the failure of this layer may have called off all of them.
+        reader.hasRefused = options.signal?.aborted !== true;
+        return growth.return();
+      },
+    }),
+  };
+}
+
+interface Download {
+  readonly repository: Repository;
+  readonly descriptor: Descriptor;
+  readonly store: ContentStore;
+  readonly reader: { readonly hasRefused: boolean };
+}
+
+async function* download(
+  { repository, descriptor, store, reader }: Download,
+  { signal, onBytes = () => undefined }: DownloadOptions,
 ): AsyncGenerator<FileGrowth, void> {
-  const { signal, onBytes = () => undefined } = options;
   const partial = await store.openPartial(descriptor.digest);
-  let isRefused = true;
+  let isBad = false;
   try {
     // Another one may have had it open, and brought it.
     if (store.has(descriptor.digest)) {
-      isRefused = false;
       yield { path: store.path(descriptor.digest), bytes: descriptor.size };
       return;
     }
@@ -55,14 +78,12 @@ export async function* downloadBlob(
       }
     }
     await partial.commit();
-    isRefused = false;
   } catch (error) {
     // Bytes of something else are no beginning of the blob.
-    isRefused = error instanceof TiffinError && error.details?.["isOtherContent"] === true;
+    isBad = error instanceof TiffinError && error.details?.["isOtherContent"] === true;
     throw named(error, descriptor);
   } finally {
-    await partial.close();
-    if (isRefused && signal?.aborted !== true) store.removePartial(descriptor.digest);
+    await partial.close(isBad || reader.hasRefused);
   }
 }
 
