@@ -1,7 +1,7 @@
 /**
  * Measures Tiffin side by side with docker, podman, crun and bubblewrap, as far as they are installed, and holds the figures
- * against the targets: `npm run bench [-- --only NAME] [--runs N] [--json FILE] [--markdown FILE]`. Needs root, a static
- * busybox and a quiet machine; takes about a quarter of an hour.
+ * against the targets: `npm run bench [-- --only NAME] [--engine NAME] [--runs N] [--json FILE] [--markdown FILE]`. Needs
+ * root, a static busybox and a quiet machine; takes about a quarter of an hour.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
@@ -59,6 +59,7 @@ const measures: readonly Measure[] = [
 const { values: given } = parseArgs({
   options: {
     only: { type: "string", multiple: true },
+    engine: { type: "string", multiple: true },
     runs: { type: "string" },
     json: { type: "string" },
     markdown: { type: "string" },
@@ -69,7 +70,7 @@ async function main(): Promise<void> {
   const chosen = chosenMeasures();
   const load = currentLoad();
   const remarks: string[] = [];
-  const engines = installed([tiffinEngine(remarks), dockerEngine(), podmanEngine()], remarks);
+  const engines = installed(chosenEngines(remarks), remarks);
   const bare = installed(barePrograms(), remarks);
   for (const engine of engines) await engine.start();
   const results = new Results();
@@ -119,6 +120,15 @@ function chosenMeasures(): readonly Measure[] {
   return only === undefined
     ? measures
     : measures.filter((measure) => only.some((name) => isMeant(measure, name)));
+}
+
+/** All, or those that `--engine` names: what docker needs minutes for can be measured without it. */
+function chosenEngines(remarks: string[]): readonly Engine[] {
+  const all = [tiffinEngine(remarks), dockerEngine(), podmanEngine()];
+  const { engine: names } = given;
+  const unknown = names?.find((name) => !all.some((engine) => engine.name === name));
+  if (unknown !== undefined) throw new Error(`No engine "${unknown}"`);
+  return names === undefined ? all : all.filter(({ name }) => names.includes(name));
 }
 
 /** `images` means `images-list` as well. */

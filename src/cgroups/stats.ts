@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { kernelText } from "../kernel/kernel-text.ts";
 import type { DriverPaths } from "./paths.ts";
 import type { Controller } from "./write.ts";
 import { oomKills } from "./memory.ts";
@@ -96,17 +96,9 @@ function readers(paths: DriverPaths, containerId: string): Readers {
 
 /** Of a group that a container need not have: then, as of a file that the kernel lacks, it reads "". */
 function reader(directory: string | undefined): Reader {
-  if (directory === undefined || !existsSync(directory)) return () => "";
-  return (file) => {
-    const path = `${directory}/${file}`;
-    if (!existsSync(path)) return "";
-    try {
-      return readFileSync(path, "latin1");
-    } catch {
-      // Pressure files fail with EOPNOTSUPP under psi=0, and any file when its group goes away meanwhile.
-      return "";
-    }
-  };
+  if (directory === undefined) return () => "";
+  // Pressure files fail with EOPNOTSUPP under psi=0, and any file when its group goes away meanwhile.
+  return (file) => kernelText(`${directory}/${file}`);
 }
 
 /** Lines of `name number`. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { kernelText } from "../kernel/kernel-text.ts";
 
 /** What one network interface has carried. */
 export interface InterfaceTraffic {
@@ -14,12 +14,8 @@ export interface InterfaceTraffic {
 
 /** Of the network namespace of a process, by the interface's name; the loopback is not counted, as in docker. */
 export function readInterfaceTraffic(pid: number): Record<string, InterfaceTraffic> {
-  try {
-    return parseInterfaceTraffic(readFileSync(`/proc/${pid}/net/dev`, "utf8"));
-  } catch {
-    // The process has ended meanwhile.
-    return {};
-  }
+  // It is empty once the process has ended.
+  return parseInterfaceTraffic(kernelText(`/proc/${pid}/net/dev`));
 }
 
 /** Text of /proc/PID/net/dev (proc_pid_net(5)): two lines of headers, then `eth0: ` and 16 counters a line. */
