@@ -7,14 +7,16 @@ import { NetlinkSocket } from "./netlink-socket.ts";
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const REQUEST_SIZE = 56;
-/** State numbers of include/net/tcp_states.h; the last one is of kernels that tell of sockets that are bound and no more. */
-const STATE = { ESTABLISHED: 1, CLOSE: 7, LISTEN: 10, BOUND_INACTIVE: 13 };
+/** State numbers of include/net/tcp_states.h. */
+const STATE = { ESTABLISHED: 1, CLOSE: 7, LISTEN: 10 };
 const TCP = 6;
 
-/** struct inet_diag_req_v2: of TCP the sockets that wait for whoever comes, of others all (they are few). */
+/**
+ * struct inet_diag_req_v2: of TCP the sockets that wait for whoever comes, of others all (they are few). Asked for any other state of
+ * TCP the kernel would walk through the table of all connections.
+ */
 function request(family: number, protocol: number): NetlinkMessage {
-  const states =
-    protocol === TCP ? [STATE.LISTEN, STATE.BOUND_INACTIVE] : [STATE.ESTABLISHED, STATE.CLOSE];
+  const states = protocol === TCP ? [STATE.LISTEN] : [STATE.ESTABLISHED, STATE.CLOSE];
   const body = Buffer.alloc(REQUEST_SIZE);
   body[0] = family;
   body[1] = protocol;

@@ -107,6 +107,9 @@ export function keptPorts(
   bindings: PortBindings,
   current: readonly PublishedPort[],
 ): { kept: PublishedPort[]; missing: PortBindings } {
+  // A start has nothing to keep, and may have a thousand ports.
+  const isPlain = current.length === 0 && Object.values(bindings).every(({ length }) => length < 2);
+  if (isPlain) return { kept: [], missing: bindings };
   const placed = placeBindings(bindings, current);
   const isKept = new Set(placed.map(({ port, binding, hostPort }) => key(port, binding, hostPort)));
   const kept = current.flatMap(singles).filter((port) => {

@@ -80,32 +80,54 @@ export function choosePorts(
   kept: readonly PublishedPort[] = [],
 ): PublishedPort[] {
   const chosen = [...kept];
-  const taken = new Set(
-    kept.map(({ protocol, hostIp, hostPort }) => `${protocol} ${hostIp} ${hostPort}`),
-  );
-  for (const [text, list] of sorted(bindings)) {
-    const { port, protocol } = parsePort(text);
+  const taken = new TakenPorts();
+  for (const { protocol, hostIp, hostPort } of kept) taken.add(protocol, hostIp, hostPort);
+  for (const { port, protocol, list } of sorted(bindings)) {
     for (const binding of list.length === 0 ? [{ hostIp: "", hostPort: "" }] : list) {
       const hostIps = binding.hostIp === "" ? choice.anyAddresses : [binding.hostIp];
       const hostPort = chooseOne(binding, { protocol, hostIps, taken }, choice);
       for (const hostIp of hostIps) {
-        taken.add(`${protocol} ${hostIp} ${hostPort}`);
+        taken.add(protocol, hostIp, hostPort);
         chosen.push({ protocol, hostIp, hostPort, containerPort: port, count: 1 });
       }
     }
   }
-  return joinRanges(chosen.toSorted((one, other) => one.containerPort - other.containerPort));
+  if (kept.length > 0) chosen.sort((one, other) => one.containerPort - other.containerPort);
+  return joinRanges(chosen);
 }
 
-function sorted(bindings: PortBindings): [string, readonly PortBinding[]][] {
-  return Object.entries(bindings).toSorted(
-    ([one], [other]) => Number.parseInt(one, 10) - Number.parseInt(other, 10),
-  );
+/** Ports of the host that the container has or gets. */
+class TakenPorts {
+  private readonly byPlace = new Map<string, Set<number>>();
+
+  add(protocol: Protocol, hostIp: string, hostPort: number): void {
+    const place = `${protocol} ${hostIp}`;
+    const known = this.byPlace.get(place);
+    if (known) known.add(hostPort);
+    else this.byPlace.set(place, new Set([hostPort]));
+  }
+
+  has(protocol: Protocol, hostIp: string, hostPort: number): boolean {
+    return this.byPlace.get(`${protocol} ${hostIp}`)?.has(hostPort) ?? false;
+  }
+}
+
+interface ParsedBinding {
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly list: readonly PortBinding[];
+}
+
+/** By the container's port. */
+function sorted(bindings: PortBindings): ParsedBinding[] {
+  return Object.entries(bindings)
+    .map(([text, list]): ParsedBinding => ({ ...parsePort(text), list }))
+    .sort((one, other) => one.port - other.port);
 }
 
 function chooseOne(
   binding: PortBinding,
-  wanted: { protocol: Protocol; hostIps: readonly string[]; taken: ReadonlySet<string> },
+  wanted: { protocol: Protocol; hostIps: readonly string[]; taken: TakenPorts },
   choice: PortChoice,
 ): number {
   const range = hostRange(binding.hostPort);
@@ -117,7 +139,7 @@ function chooseOne(
   let obstacle: TiffinError | undefined;
   for (const hostPort of candidates) {
     const { protocol, hostIps, taken } = wanted;
-    if (hostIps.some((hostIp) => taken.has(`${protocol} ${hostIp} ${hostPort}`))) {
+    if (hostIps.some((hostIp) => taken.has(protocol, hostIp, hostPort))) {
       obstacle ??= portTaken(hostIps[0] ?? "", hostPort, "this container itself");
       continue;
     }
@@ -143,20 +165,21 @@ export function portTaken(hostIp: string, hostPort: number, owner: string): Tiff
   );
 }
 
+/** @param ports in the order of the container's ports */
 function joinRanges(ports: readonly PublishedPort[]): PublishedPort[] {
-  const ranges: PublishedPort[] = [];
-  const lastOf = new Map<string, number>();
+  const ranges: { -readonly [Field in keyof PublishedPort]: PublishedPort[Field] }[] = [];
+  const lastOf = new Map<string, (typeof ranges)[number]>();
   for (const port of ports) {
     const { protocol, hostIp, hostPort, containerPort } = port;
     const key = `${protocol} ${hostIp} ${hostPort - containerPort}`;
-    const index = lastOf.get(key);
-    const before = index === undefined ? undefined : ranges[index];
-    if (index !== undefined && before && hostPort === before.hostPort + before.count) {
-      ranges[index] = { ...before, count: before.count + 1 };
-    } else {
-      lastOf.set(key, ranges.length);
-      ranges.push(port);
+    const before = lastOf.get(key);
+    if (before && hostPort === before.hostPort + before.count) {
+      before.count += 1;
+      continue;
     }
+    const range = { ...port };
+    lastOf.set(key, range);
+    ranges.push(range);
   }
   return ranges;
 }
