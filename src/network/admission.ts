@@ -1,7 +1,9 @@
 import {
   type BaseChain,
   type Change,
+  concatenate,
   deleteTable,
+  type Element,
   FIELD,
   inFamily,
   newBaseChain,
@@ -110,8 +112,27 @@ export function planNoAdmission(): Change[] {
   return VERSIONS.flatMap((version) => inFamily(FAMILY[version], [newTable, deleteTable]));
 }
 
-/** Whether a set of the engine's table holds ports, of which family: changes of it are changes of `published` too. */
-export function publishedIn(set: string): "ip" | "ip6" | undefined {
-  const version = /^(?:ports|ranges)([46])$/.exec(set)?.[1];
-  return version === undefined ? undefined : version === "4" ? "ip" : "ip6";
+/**
+ * What an element of the engine's table is in the table of its family: there all keys have an address, and are ranges. undefined: the
+ * set does not hold ports.
+ */
+export function publishedElement(
+  set: string,
+  { key, keyEnd = key }: Element,
+): { family: "ip" | "ip6"; element: Element } | undefined {
+  const [, kind, version] = /^(open|ports|ranges)([46])$/.exec(set) ?? [];
+  if (kind === undefined) return undefined;
+  const family = version === "4" ? "ip" : "ip6";
+  if (kind !== "open") return { family, element: { key, keyEnd } };
+  const length = version === "4" ? 4 : 16;
+  const around = (byte: number): Uint8Array =>
+    concatenate(
+      key.subarray(0, PROTOCOL_SIZE),
+      new Uint8Array(length).fill(byte),
+      key.subarray(PROTOCOL_SIZE),
+    );
+  return { family, element: { key: around(0), keyEnd: around(255) } };
 }
+
+/** With what pads it. */
+const PROTOCOL_SIZE = 4;

@@ -1,6 +1,6 @@
 import { listChains, listElements } from "../kernel/nft-listing.ts";
 import type { NetlinkSocket } from "../kernel/netlink-socket.ts";
-import { PUBLISHED, publishedIn } from "./admission.ts";
+import { PUBLISHED, publishedElement } from "./admission.ts";
 import { elementName, type Elements, firewallShape, type TablePolicy } from "./firewall.ts";
 
 interface Wanted {
@@ -57,13 +57,14 @@ function missingElements(
     firewallShape(policy).sets.map((set) => [set, new Set()]),
   );
   for (const [set, list] of elements.flatMap((one) => [...one])) {
-    for (const element of list) bySet.get(set)?.add(elementName(set, element));
-    const family = policy === "host" ? publishedIn(set) : undefined;
-    if (!family) continue;
-    const name = `${family} ${PUBLISHED}`;
-    const known = bySet.get(name) ?? new Set();
-    for (const { value: _, ...key } of list) known.add(elementName(name, key));
-    bySet.set(name, known);
+    for (const element of list) {
+      bySet.get(set)?.add(elementName(set, element));
+      const published = policy === "host" ? publishedElement(set, element) : undefined;
+      if (!published) continue;
+      const name = `${published.family} ${PUBLISHED}`;
+      const known = bySet.get(name) ?? new Set();
+      bySet.set(name, known.add(elementName(name, published.element)));
+    }
   }
   return new Map(
     [...bySet].map(([name, wanted]) => {

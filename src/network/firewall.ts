@@ -28,7 +28,13 @@ import {
   toThisHost,
   verdict,
 } from "../kernel/nft-expression.ts";
-import { OUTPUT_RAW, planAdmission, planNoAdmission, PUBLISHED, publishedIn } from "./admission.ts";
+import {
+  OUTPUT_RAW,
+  planAdmission,
+  planNoAdmission,
+  PUBLISHED,
+  publishedElement,
+} from "./admission.ts";
 import type { FirewallPolicy } from "./firewall-policy.ts";
 import type { Network } from "./network.ts";
 import { addressBytes, lastAddress, parseSubnet, type Subnet } from "./subnet.ts";
@@ -232,24 +238,37 @@ export type Elements = ReadonlyMap<string, readonly Element[]>;
 export function planAdded(elements: Elements, policy: TablePolicy): Change[] {
   return [...elements].flatMap(([set, list]) => [
     ...addElements(set, list),
-    ...planPublished(set, policy, addElements(PUBLISHED, list.map(withoutValue))),
+    ...planPublished(set, { policy, list, change: addElements }),
   ]);
 }
 
 export function planDeleted(elements: Elements, policy: TablePolicy): Change[] {
   return [...elements].flatMap(([set, list]) => [
     ...deleteElements(set, list),
-    ...planPublished(set, policy, deleteElements(PUBLISHED, list.map(withoutValue))),
+    ...planPublished(set, { policy, list, change: deleteElements }),
   ]);
 }
 
-function planPublished(set: string, policy: TablePolicy, changes: readonly Change[]): Change[] {
-  const family = policy === "host" ? publishedIn(set) : undefined;
-  return family ? inFamily(family, changes) : [];
-}
-
-function withoutValue({ key, keyEnd }: Element): Element {
-  return { key, ...(keyEnd ? { keyEnd } : {}) };
+/** Changes of a set of ports are changes of `published` too. */
+function planPublished(
+  set: string,
+  {
+    policy,
+    list,
+    change,
+  }: { policy: TablePolicy; list: readonly Element[]; change: typeof addElements },
+): Change[] {
+  if (policy !== "host") return [];
+  const published = list.flatMap((element) => publishedElement(set, element) ?? []);
+  const [first] = published;
+  if (!first) return [];
+  return inFamily(
+    first.family,
+    change(
+      PUBLISHED,
+      published.map(({ element }) => element),
+    ),
+  );
 }
 
 /** What is to be put in and taken out to make elements of others. */

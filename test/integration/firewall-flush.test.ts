@@ -96,7 +96,7 @@ for (const policy of ["docker", "host"]) {
       ["the table is deleted", "delete table inet TABLE"],
       ["its rules are", "flush table inet TABLE"],
       ["a set is emptied", "flush set inet TABLE bridges"],
-      ["the ports are", "flush map inet TABLE ports4"],
+      ["the ports are", "flush map inet TABLE open4"],
     ] as const) {
       test(`${what}: it is put back, and told`, async () => {
         await reached();

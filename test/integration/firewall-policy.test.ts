@@ -244,21 +244,21 @@ describe.skipIf(testHostObstacle !== undefined)("a host that drops", () => {
   test("network trace sees that an element is missing", async () => {
     await setPolicy("docker");
     engine.expectLog(
-      /^tiffin: set ports4 of table inet .* has lost 1 elements: nft .* is put back/,
+      /^tiffin: set open4 of table inet .* has lost 1 elements: nft .* is put back/,
     );
     const table = `tiffin-${engine.engineId.slice(0, 8)}`;
     const element = `tcp . 0.0.0.0-255.255.255.255 . ${port}`;
     const isThere = (): boolean =>
-      Bun.spawnSync([...host.here, "nft", "list", "map", "inet", table, "ports4"])
+      Bun.spawnSync([...host.here, "nft", "list", "map", "inet", table, "open4"])
         .stdout.toString()
         .includes(` . ${port} :`);
     // Who takes it away again and again has it away for a while.
     for (let times = 0; times < 6; times++) {
       await until("it is there", isThere);
-      host.nft(`delete element inet ${table} ports4 { ${element} }`);
+      host.nft(`delete element inet ${table} open4 { ${element} }`);
     }
     expect(await trace()).toContain(
-      `not reached: set ports4 of table inet ${table} has lost 1 elements`,
+      `not reached: set open4 of table inet ${table} has lost 1 elements`,
     );
     expect(await engine.tiffin(["system", "check"])).toMatchObject({ status: 1 });
     await engine.tiffinOk("system", "check", "--repair");
