@@ -36,7 +36,7 @@ const REFILL_AFTER_MS = 30;
 /** After a failure: what is in the way (too many namespaces, no memory) seldom goes at once. */
 const RETRY_AFTER_MS = 30_000;
 /** How long one is kept for a container that was created and not started. */
-const KEEP_CLAIMED_MS = 10_000;
+const KEEP_CLAIMED_MS = 30_000;
 
 /**
  * A few beginnings, each for the next container that is created. They end with the engine and leave nothing but empty cgroups,
