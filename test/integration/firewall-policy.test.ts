@@ -158,6 +158,22 @@ describe.skipIf(testHostObstacle !== undefined)("a host that drops", () => {
     await engine.tiffinOk("network", "rm", "side");
   });
 
+  test("policy host: a port at one address, and a range of ports", async () => {
+    await setPolicy("host");
+    const ports = ["--publish-add", `${here}:7000:7000`, "--publish-add", "7001-7009:7001-7009"];
+    await engine.tiffinOk("update", ...ports, "web");
+    for (const number of ["7000", "7003"]) {
+      await engine.tiffinOk("exec", "-d", "web", "nc", "-ll", "-p", number, "-e", "echo", number);
+      const answered = async (): Promise<boolean> =>
+        (await run([...host.there, "busybox", "nc", "-w", "2", here, number])) === `${number}\n`;
+      await until(`${number} answers`, answered, 15_000);
+      host.nft(CLOSED);
+      expect(await answered()).toBe(false);
+      host.nft("delete table inet guard");
+    }
+    await engine.tiffinOk("update", "--publish-rm", "7000-7009", "web");
+  });
+
   test("policy host: UDP, many clients, and a container that is given another port while it runs", async () => {
     await setPolicy("host");
     host.nft(`${CLOSED}\nadd rule inet guard input udp dport 5353 accept`);
