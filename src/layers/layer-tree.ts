@@ -1,6 +1,7 @@
 import { ERRNO } from "../base/errno.ts";
 import { TiffinError } from "../base/error.ts";
 import {
+  type At,
   closeDescriptor,
   fchmodat,
   fchownat,
@@ -16,7 +17,7 @@ import {
   utimensat,
 } from "../kernel/files.ts";
 import { O, RESOLVE } from "../kernel/flags.ts";
-import { syscallError } from "../kernel/syscall.ts";
+import { errnoOf, syscallError } from "../kernel/syscall.ts";
 import { componentsOf, isWhiteout, OPAQUE_ATTRIBUTE, Stack } from "./stack.ts";
 import type { MergedNode } from "./stack.ts";
 
@@ -46,7 +47,13 @@ export class LayerTree {
   private readonly root: number;
   private readonly openLower: () => readonly number[];
   private readonly maximumDepth: number;
+  private readonly goesAhead: boolean;
+  private lowerRoots: readonly number[] | null = null;
   private merged: { readonly stack: Stack; readonly lowerRoot: MergedNode | null } | null = null;
+  /** Directories that were made without a look at the layers below, parents first. */
+  private readonly ahead = new Set<string>();
+  /** This layer hides something of the layers below. */
+  private hasMarks = false;
   private readonly open = new Map<string, OpenParent>();
   private hasHeirs = false;
   /** Times of directories, set when all is unpacked, since each new name in a directory changes its time. */
@@ -54,12 +61,18 @@ export class LayerTree {
 
   /**
    * `root` and what `openLower` returns (the topmost first) are descriptors that stay the caller's. It is called when the
-   * lower layers are first needed, which most archives never do: they bring all their directories.
+   * lower layers are first needed, which most archives never do: they bring all their directories. With `goesAhead` others are
+   * looked at in the end only ({@link settle}).
    */
-  constructor(root: number, openLower: () => readonly number[], maximumDepth: number) {
+  constructor(
+    root: number,
+    openLower: () => readonly number[],
+    options: { readonly maximumDepth: number; readonly goesAhead: boolean },
+  ) {
     this.root = root;
     this.openLower = openLower;
-    this.maximumDepth = maximumDepth;
+    this.maximumDepth = options.maximumDepth;
+    this.goesAhead = options.goesAhead;
     this.noteDirectory(statusOf(root).mode, flistxattr(root));
   }
 
@@ -73,9 +86,14 @@ export class LayerTree {
     if ((mode & SET_GROUP) !== 0 || [...attributes].includes(DEFAULT_ACL)) this.hasHeirs = true;
   }
 
+  private get lower(): readonly number[] {
+    this.lowerRoots ??= this.openLower();
+    return this.lowerRoots;
+  }
+
   private get view(): { readonly stack: Stack; readonly lowerRoot: MergedNode | null } {
     if (this.merged !== null) return this.merged;
-    const lower = this.openLower();
+    const { lower } = this;
     const [first] = lower;
     const lowerRoot: MergedNode | null =
       first === undefined ? null : { path: "", layer: 1, status: statusOf(first), directory: null };
@@ -85,7 +103,11 @@ export class LayerTree {
 
   /** The directory that holds an entry. Missing directories are made, with `mtimeNs` where no lower layer gives a time. */
   parent(components: readonly string[], mtimeNs: bigint): OpenParent {
-    return this.existing(components) ?? this.make(components, mtimeNs);
+    return (
+      this.existing(components) ??
+      this.makeAhead(components, mtimeNs) ??
+      this.make(components, mtimeNs)
+    );
   }
 
   /** As {@link parent}, null when this layer itself does not have it. */
@@ -104,8 +126,33 @@ export class LayerTree {
     this.open.clear();
   }
 
+  /** Of a directory that the archive brings. */
   setTime(path: string, mtimeNs: bigint): void {
     this.times.set(path, mtimeNs);
+    this.ahead.delete(path);
+  }
+
+  /**
+   * Gives the directories that were made ahead what the layers below show for them. False when one of them is something else
+   * there, a link most likely: then what is in it belongs elsewhere, and all has to be unpacked again without going ahead.
+   */
+  settle(): boolean {
+    if (this.ahead.size === 0 || this.lower.length === 0) return true;
+    const stack = new Stack(this.lower);
+    for (const path of this.ahead) {
+      const parent = this.existing(componentsOf(path).slice(0, -1));
+      const name = componentsOf(path).at(-1) ?? "";
+      // Something else came in its place, or in that of a directory above.
+      if (parent === null || this.existing(componentsOf(path)) === null) continue;
+      const below = directoryBelow(stack, path);
+      if (below === undefined) return false;
+      if (below === null) continue;
+      fchownat([parent.descriptor, name], below.status.uid, below.status.gid);
+      this.copyAttributes(stack, below, [parent.descriptor, name]);
+      fchmodat([parent.descriptor, name], below.status.mode & 0o7777);
+      this.times.set(path, below.status.mtimeNs);
+    }
+    return true;
   }
 
   /** Sets the times of directories; those that were replaced later are left alone. */
@@ -122,6 +169,7 @@ export class LayerTree {
 
   /** Makes a directory hide what lower layers hold under its name. */
   makeOpaque(parent: number, name: string): void {
+    this.hasMarks = true;
     this.withDirectory(parent, name, (directory) =>
       fsetxattr(directory, OPAQUE_ATTRIBUTE, Buffer.from("y")),
     );
@@ -163,6 +211,29 @@ export class LayerTree {
     if (path === "") return this.view.lowerRoot;
     const node = this.view.stack.resolve(path, { followLast: false, atRoot: "stay" })?.node ?? null;
     return node !== null && node.directory !== null && node.layer > 0 ? node : null;
+  }
+
+  /** null when something else than directories is on the way, or the layer hides something: that needs a look at the merged view. */
+  private makeAhead(components: readonly string[], mtimeNs: bigint): OpenParent | null {
+    if (!this.goesAhead || this.hasMarks || components.length > this.maximumDepth) return null;
+    let depth = components.length - 1;
+    while (depth > 0 && this.existing(components.slice(0, depth)) === null) depth -= 1;
+    const deepest = this.existing(components.slice(0, depth));
+    if (deepest === null || statusAt(deepest.descriptor, components[depth] ?? "") !== null) {
+      return null;
+    }
+    for (; depth < components.length; depth++) {
+      const parent = this.existing(components.slice(0, depth));
+      if (parent === null) return null;
+      const name = components[depth] ?? "";
+      mkdirat(parent.descriptor, name, 0o700);
+      fchownat([parent.descriptor, name], 0, 0);
+      fchmodat([parent.descriptor, name], DEFAULT_MODE);
+      const path = components.slice(0, depth + 1).join("/");
+      this.times.set(path, mtimeNs);
+      this.ahead.add(path);
+    }
+    return this.existing(components);
   }
 
   private make(components: readonly string[], mtimeNs: bigint): OpenParent {
@@ -210,25 +281,26 @@ export class LayerTree {
       unlinkat(descriptor, name);
     }
     mkdirat(descriptor, name, 0o700);
+    this.ahead.delete(joined);
     if (there !== null) this.makeOpaque(descriptor, name);
     fchownat([descriptor, name], lower?.status.uid ?? 0, lower?.status.gid ?? 0);
     if (lower !== null) {
       this.noteDirectory(lower.status.mode, []);
-      this.copyAttributes(lower, descriptor, name);
+      this.copyAttributes(this.view.stack, lower, [descriptor, name]);
     }
     fchmodat([descriptor, name], lower === null ? DEFAULT_MODE : lower.status.mode & 0o7777);
     this.times.set(joined, lower?.status.mtimeNs ?? mtimeNs);
   }
 
-  private copyAttributes(from: MergedNode, parent: number, name: string): void {
-    const source = this.view.stack.open(from, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+  private copyAttributes(stack: Stack, from: MergedNode, to: At): void {
+    const source = stack.open(from, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     try {
       const names = flistxattr(source).filter(
         (attribute) => !attribute.startsWith("trusted.overlay."),
       );
       if (names.length === 0) return;
       this.noteDirectory(0, names);
-      this.withDirectory(parent, name, (directory) => {
+      this.withDirectory(...to, (directory) => {
         for (const attribute of names) {
           const value = fgetxattr(source, attribute);
           if (value !== null) fsetxattr(directory, attribute, value);
@@ -248,4 +320,19 @@ export class LayerTree {
       closeDescriptor(directory);
     }
   }
+}
+
+/** What layers have at a path, when that is a directory; null when it is nothing; undefined when it is something else, or behind a link. */
+function directoryBelow(stack: Stack, path: string): MergedNode | null | undefined {
+  let resolved: ReturnType<Stack["resolve"]>;
+  try {
+    resolved = stack.resolve(path, { followLast: false, atRoot: "refuse" });
+  } catch (error) {
+    if (["ENOTDIR", "ELOOP"].includes(errnoOf(error) ?? "")) return undefined;
+    throw error;
+  }
+  if (resolved === undefined) return undefined;
+  const { node, directory, missing } = resolved;
+  if (node !== null) return node.directory !== null && node.path === path ? node : undefined;
+  return [...componentsOf(directory.path), ...missing].join("/") === path ? null : undefined;
 }

@@ -70,10 +70,14 @@ export class LayerWriter {
   private byteCount = 0;
 
   /** `root` and what `openLower` returns (the topmost first) are directory descriptors that stay the caller's. */
-  constructor(root: number, openLower: () => readonly number[], limits: UnpackLimits) {
+  constructor(
+    root: number,
+    openLower: () => readonly number[],
+    { limits, goesAhead }: { readonly limits: UnpackLimits; readonly goesAhead: boolean },
+  ) {
     this.root = root;
     this.limits = limits;
-    this.tree = new LayerTree(root, openLower, limits.depth);
+    this.tree = new LayerTree(root, openLower, { maximumDepth: limits.depth, goesAhead });
   }
 
   get entries(): number {
@@ -99,10 +103,12 @@ export class LayerWriter {
     }
   }
 
-  /** All entries are in: sets what can only be set now. */
-  finish(): void {
+  /** All entries are in: sets what can only be set now. False: they have to be written again, without going ahead ({@link LayerTree}). */
+  finish(): boolean {
+    if (!this.tree.settle()) return false;
     if (!this.rootNamed) this.tree.adoptRoot();
     this.tree.applyTimes();
+    return true;
   }
 
   /** Closes what is open, whatever happened. */

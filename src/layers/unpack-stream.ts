@@ -42,12 +42,16 @@ export interface UnpackedContent {
 /**
  * Unpacks one layer into an empty directory and writes it to disk. Leaves what it made when it fails: whoever made the
  * directory removes it. Blocks the thread until it is done.
+ *
+ * With `goesAhead` the layers below are waited for at the end only. Then it may come out that they have a link where this one has
+ * a directory: null, and all has to be done again without.
  */
 export function unpackStream(
   source: Iterable<Uint8Array>,
   task: UnpackTask,
   control: UnpackControl,
-): UnpackedContent {
+  goesAhead: boolean,
+): UnpackedContent | null {
   const descriptors: number[] = [];
   const open = (path: string): number => {
     const descriptor = openat2(AT.FDCWD, path, { flags: O.RDONLY | O.DIRECTORY });
@@ -60,11 +64,11 @@ export function unpackStream(
       if (task.lowerDirectories.length > 0) control.waitForLower();
       return task.lowerDirectories.map(open).reverse();
     };
-    const writer = new LayerWriter(root, openLower, task.limits);
+    const writer = new LayerWriter(root, openLower, { limits: task.limits, goesAhead });
     const recipe = task.recipe === null ? null : new TarRecipeWriter(task.recipe);
     try {
       const digests = writeAll(source, { task, writer, recipe, control });
-      writer.finish();
+      if (!writer.finish()) return null;
       recipe?.finish();
       const content = { ...digests, unpackedBytes: writer.bytes, entries: writer.entries };
       if (task.record !== null) {

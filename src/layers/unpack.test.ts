@@ -26,6 +26,8 @@ import { type UnpackedContent, unpackLayer, type UnpackOptions } from "./unpack.
 
 type Entry = TarEntryInput & { readonly content?: string | Uint8Array };
 
+/** A file can be read twice, so that what the layers below have is looked at in the end only. */
+let fromFile = false;
 let scratch: string;
 let directory: string;
 
@@ -44,7 +46,11 @@ async function unpack(
   entries: readonly Entry[],
   options: Partial<UnpackOptions> = {},
 ): Promise<UnpackedContent> {
-  return unpackLayer(chunks(tarArchive(entries)), { directory, ...options });
+  const archive = tarArchive(entries);
+  if (!fromFile) return unpackLayer(chunks(archive), { directory, ...options });
+  const path = join(scratch, "archive.tar");
+  writeFileSync(path, archive);
+  return unpackLayer(path, { directory, ...options });
 }
 
 function at(path: string): string {
@@ -269,89 +275,130 @@ describe("whiteouts", () => {
   });
 });
 
-describe("directories that the archive does not bring", () => {
-  test("are made 0755 for root when no lower layer has them", async () => {
-    await unpack([{ type: "file", path: "a/b/c", uid: 7, mtimeNs: 5_000_000_000n }]);
-    const status = statusAt(AT.FDCWD, at("a/b"));
-    expect([status?.mode.toString(8), status?.uid, status?.mtimeNs]).toEqual([
-      "40755",
-      0,
-      5_000_000_000n,
-    ]);
-  });
-
-  test("an entry named / is the layer's root, as ./ is", async () => {
-    await unpack([
-      { type: "directory", path: "/", mode: 0o711 },
-      { type: "file", path: "a" },
-    ]);
-    expect(statSync(directory).mode & 0o777).toBe(0o711);
-    expect(existsSync(at("a"))).toBe(true);
-  });
-
-  test("get the attributes that the layers below show", async () => {
-    const lower = join(scratch, "lower");
-    const between = join(scratch, "between");
-    await unpackLayer(
-      chunks(
-        tarArchive([
-          { type: "directory", path: "./", mode: 0o711, uid: 3 },
-          {
-            type: "directory",
-            path: "tmp",
-            mode: 0o1777,
-            uid: 9,
-            mtimeNs: 77_000_000_000n,
-            xattrs: new Map([["user.k", Buffer.from("v")]]),
-          },
-          { type: "directory", path: "hidden", mode: 0o700 },
-        ]),
-      ),
-      { directory: lower },
-    );
-    await unpackLayer(chunks(tarArchive([{ type: "file", path: ".wh.hidden" }])), {
-      directory: between,
+describe.each([false, true])(
+  "directories that the archive does not bring (from a file: %p)",
+  (how) => {
+    beforeEach(() => {
+      fromFile = how;
     });
-    await unpack(
-      [
-        { type: "file", path: "tmp/f" },
-        { type: "file", path: "hidden/f" },
-      ],
-      {
-        lowerDirectories: [lower, between],
-      },
-    );
-    const tmp = statusAt(AT.FDCWD, at("tmp"));
-    expect([tmp?.mode.toString(8), tmp?.uid, tmp?.mtimeNs]).toEqual(["41777", 9, 77_000_000_000n]);
-    expect(attribute(at("tmp"), "user.k")).toBe("v");
-    expect(statusAt(AT.FDCWD, at("hidden"))?.mode.toString(8)).toBe("40755");
-    // The layer between has made a root of its own with the attributes of nothing below it.
-    expect(statusAt(AT.FDCWD, directory)?.mode.toString(8)).toBe("40755");
-  });
-
-  test("are looked up through a link of a lower layer", async () => {
-    const lower = join(scratch, "lower");
-    mkdirSync(join(lower, "usr/lib"), { recursive: true, mode: 0o755 });
-    symlinkSync("usr/lib", join(lower, "lib"));
-    utimesSync(join(lower, "usr/lib"), 1, 2);
-    await unpack([{ type: "file", path: "lib/x/libc.so", content: "x" }], {
-      lowerDirectories: [lower],
+    afterEach(() => {
+      fromFile = false;
     });
-    expect(existsSync(at("lib"))).toBe(false);
-    expect(readFileSync(at("usr/lib/x/libc.so"), "utf8")).toBe("x");
-    expect(statusAt(AT.FDCWD, at("usr/lib"))?.mtimeNs).toBe(2_000_000_000n);
-  });
 
-  test("do not take overlayfs's attributes from below", async () => {
-    const lower = join(scratch, "lower");
-    mkdirSync(join(lower, "d"), { recursive: true });
-    const d = openat2(AT.FDCWD, join(lower, "d"), { flags: O.RDONLY });
-    fsetxattr(d, OPAQUE_ATTRIBUTE, Buffer.from("y"));
-    closeDescriptor(d);
-    await unpack([{ type: "file", path: "d/f" }], { lowerDirectories: [lower] });
-    expect(isOpaque("d")).toBe(false);
-  });
-});
+    test("are made 0755 for root when no lower layer has them", async () => {
+      await unpack([{ type: "file", path: "a/b/c", uid: 7, mtimeNs: 5_000_000_000n }]);
+      const status = statusAt(AT.FDCWD, at("a/b"));
+      expect([status?.mode.toString(8), status?.uid, status?.mtimeNs]).toEqual([
+        "40755",
+        0,
+        5_000_000_000n,
+      ]);
+    });
+
+    test("an entry named / is the layer's root, as ./ is", async () => {
+      await unpack([
+        { type: "directory", path: "/", mode: 0o711 },
+        { type: "file", path: "a" },
+      ]);
+      expect(statSync(directory).mode & 0o777).toBe(0o711);
+      expect(existsSync(at("a"))).toBe(true);
+    });
+
+    test("get the attributes that the layers below show", async () => {
+      const lower = join(scratch, "lower");
+      const between = join(scratch, "between");
+      await unpackLayer(
+        chunks(
+          tarArchive([
+            { type: "directory", path: "./", mode: 0o711, uid: 3 },
+            {
+              type: "directory",
+              path: "tmp",
+              mode: 0o1777,
+              uid: 9,
+              mtimeNs: 77_000_000_000n,
+              xattrs: new Map([["user.k", Buffer.from("v")]]),
+            },
+            { type: "directory", path: "hidden", mode: 0o700 },
+          ]),
+        ),
+        { directory: lower },
+      );
+      await unpackLayer(chunks(tarArchive([{ type: "file", path: ".wh.hidden" }])), {
+        directory: between,
+      });
+      await unpack(
+        [
+          { type: "file", path: "tmp/f" },
+          { type: "file", path: "hidden/f" },
+        ],
+        {
+          lowerDirectories: [lower, between],
+        },
+      );
+      const tmp = statusAt(AT.FDCWD, at("tmp"));
+      expect([tmp?.mode.toString(8), tmp?.uid, tmp?.mtimeNs]).toEqual([
+        "41777",
+        9,
+        77_000_000_000n,
+      ]);
+      expect(attribute(at("tmp"), "user.k")).toBe("v");
+      expect(statusAt(AT.FDCWD, at("hidden"))?.mode.toString(8)).toBe("40755");
+      // The layer between has made a root of its own with the attributes of nothing below it.
+      expect(statusAt(AT.FDCWD, directory)?.mode.toString(8)).toBe("40755");
+    });
+
+    test("are this layer's own once it brings them, in whatever order", async () => {
+      const lower = join(scratch, "lower");
+      mkdirSync(join(lower, "a/b"), { recursive: true, mode: 0o700 });
+      mkdirSync(join(lower, "c"));
+      await unpack(
+        [
+          { type: "file", path: "a/b/f" },
+          { type: "directory", path: "a", mode: 0o750 },
+          { type: "file", path: "c/d/f" },
+          { type: "file", path: "c", content: "a file now" },
+        ],
+        { lowerDirectories: [lower] },
+      );
+      expect(statSync(at("a")).mode & 0o777).toBe(0o750);
+      expect(statSync(at("a/b")).mode & 0o777).toBe(0o700);
+      expect(readFileSync(at("c"), "utf8")).toBe("a file now");
+    });
+
+    test("are refused below what is a file in a lower layer", async () => {
+      const lower = join(scratch, "lower");
+      mkdirSync(lower);
+      writeFileSync(join(lower, "etc"), "");
+      const unpacking = unpack([{ type: "file", path: "etc/a/f" }], { lowerDirectories: [lower] });
+      await expect(unpacking).rejects.toThrow("ENOTDIR");
+      expect(existsSync(directory)).toBe(false);
+    });
+
+    test("are looked up through a link of a lower layer", async () => {
+      const lower = join(scratch, "lower");
+      mkdirSync(join(lower, "usr/lib"), { recursive: true, mode: 0o755 });
+      symlinkSync("usr/lib", join(lower, "lib"));
+      utimesSync(join(lower, "usr/lib"), 1, 2);
+      await unpack([{ type: "file", path: "lib/x/libc.so", content: "x" }], {
+        lowerDirectories: [lower],
+      });
+      expect(existsSync(at("lib"))).toBe(false);
+      expect(readFileSync(at("usr/lib/x/libc.so"), "utf8")).toBe("x");
+      expect(statusAt(AT.FDCWD, at("usr/lib"))?.mtimeNs).toBe(2_000_000_000n);
+    });
+
+    test("do not take overlayfs's attributes from below", async () => {
+      const lower = join(scratch, "lower");
+      mkdirSync(join(lower, "d"), { recursive: true });
+      const d = openat2(AT.FDCWD, join(lower, "d"), { flags: O.RDONLY });
+      fsetxattr(d, OPAQUE_ATTRIBUTE, Buffer.from("y"));
+      closeDescriptor(d);
+      await unpack([{ type: "file", path: "d/f" }], { lowerDirectories: [lower] });
+      expect(isOpaque("d")).toBe(false);
+    });
+  },
+);
 
 describe("when it does not end well", () => {
   test("an error of the source is passed on and leaves nothing", async () => {
