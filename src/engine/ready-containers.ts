@@ -252,6 +252,8 @@ export function canBeReady(spec: ContainerSpec, namespaces: NamespacePlan): bool
     namespaces.joins.length === 0 &&
     namespaces.userNamespace === "own" &&
     namespaces.networkPath === undefined &&
+    // Where its terminal is passed on depends on the order in which descriptors are opened.
+    !spec.tty &&
     spec.cgroupParent === "" &&
     (spec.resources.cpuRealtimeRuntimeMicroseconds ?? 0) === 0 &&
     !isForeignRuntime(spec.runtime)
