@@ -164,6 +164,8 @@ export class ReadyContainers {
   }
 
   private async end({ id, launch, link }: ReadyContainer): Promise<void> {
+    // What it is still making would be there when its groups have been removed. It may have ended by itself.
+    await launch.begun.catch(() => undefined);
     launch.drop();
     await this.context?.cgroups.end(id);
     if (link && this.context) freeEndpoint(this.context, link.endpoint);

@@ -35,7 +35,11 @@ for (const policy of ["docker", "host", "none"]) {
       Bun.spawnSync([...host.here, ...words]).stdout.toString();
     /** Interfaces, rules and their elements, namespaces that interfaces lead into, and what the engine holds open. */
     const state = (): Record<string, unknown> & { sockets: number } => {
-      const { socket: sockets = 0, ...descriptors } = descriptorKinds(engine.pid());
+      const { socket: sockets = 0, ...kinds } = descriptorKinds(engine.pid());
+      // Threads of the runtime that have nothing to do end, with the descriptors that they wait on.
+      const descriptors = Object.fromEntries(
+        Object.entries(kinds).filter(([kind]) => !/\[event(fd|poll)\]$/.test(kind)),
+      );
       return { ...hostState(), descriptors, sockets };
     };
     const hostState = (): Record<string, unknown> => ({
